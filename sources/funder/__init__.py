@@ -1,0 +1,1 @@
+"""Connectors for funders' publications: awards, transactions, targets, results."""

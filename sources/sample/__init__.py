@@ -1,0 +1,1 @@
+"""The synthetic sample region, written in the real file formats of the connectors."""

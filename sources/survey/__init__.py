@@ -1,0 +1,1 @@
+"""Connectors for survey systems: forms, responses, answers."""
