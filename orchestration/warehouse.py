@@ -1,0 +1,162 @@
+"""The build database: how it is opened, and the tables that exist before any model runs.
+
+What belongs here: the connection settings (stated once), the ``raw`` tables that follow from the connectors' specs, and
+the ``ops`` tables that orchestration fills. What does not: how deliveries are applied to them (``loader``), and any SQL
+that gives a number a meaning (``dbt_project``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from sources.connector import connectors
+from sources.spec import IDENTITY_COLUMNS, Table
+
+SCHEMAS = ("raw", "staging", "input", "core", "kpi", "benchmark", "pub", "ops", "reference")
+
+LIVE = ("current", "orphan", "deleted")
+"""Statuses of the rows that still take part in replacement: what a newer version is compared with."""
+
+_LOAD_COLUMNS = (
+    ("_delivery_id", "VARCHAR"),
+    ("_file", "VARCHAR"),
+    ("_row_number", "BIGINT"),
+    ("_line", "BIGINT"),
+    ("_row_hash", "VARCHAR"),
+    ("_source_id", "VARCHAR"),
+    ("_format_version", "VARCHAR"),
+    ("_group", "VARCHAR"),
+    ("_status", "VARCHAR"),
+    ("_end_reason", "VARCHAR"),
+    ("_ended_by", "VARCHAR"),
+    ("_loaded_seq", "BIGINT"),
+    ("_changed_seq", "BIGINT"),
+)
+
+_OPS_TABLES = {
+    "region": "region_id VARCHAR, region_name VARCHAR, time_zone VARCHAR, financial_year_start_month INTEGER",
+    "organisation": "organisation_id VARCHAR, organisation_name VARCHAR, financial_year_start_month INTEGER",
+    "source_config": (
+        "source_id VARCHAR, kind VARCHAR, domain VARCHAR, organisation_id VARCHAR, cadence VARCHAR, "
+        "mapping_json VARCHAR"
+    ),
+    "run_context": "as_of DATE, last_built_seq BIGINT, load_seq BIGINT, built_code VARCHAR",
+    "delivery": (
+        "delivery_id VARCHAR, source_id VARCHAR, kind VARCHAR, organisation_id VARCHAR, connector_version VARCHAR, "
+        "format_version VARCHAR, stated_at TIMESTAMP, received_order BIGINT, regime VARCHAR, scope_from DATE, "
+        "scope_to DATE, status VARCHAR, reason VARCHAR, is_latest BOOLEAN"
+    ),
+    "delivery_scope": "delivery_id VARCHAR, source_id VARCHAR, scope_value VARCHAR",
+    "row_account": (
+        "delivery_id VARCHAR, source_id VARCHAR, table_name VARCHAR, landed_count BIGINT, rejected_count BIGINT, "
+        "quarantined_count BIGINT, unchanged_count BIGINT, loaded_count BIGINT"
+    ),
+    "survey_form": (
+        "source_id VARCHAR, form_code VARCHAR, instrument_code VARCHAR, assessed_on_field VARCHAR, "
+        "person_field VARCHAR, person_scheme VARCHAR, timepoint_field VARCHAR"
+    ),
+    "survey_item": (
+        "source_id VARCHAR, form_code VARCHAR, instrument_code VARCHAR, question_code VARCHAR, item_number INTEGER, "
+        "role VARCHAR"
+    ),
+    "kpi_target": (
+        "kpi_id VARCHAR, organisation_id VARCHAR, period_type VARCHAR, period_start DATE, target DECIMAL(18, 6), "
+        "set_on DATE"
+    ),
+}
+
+
+def raw_name(kind: str, table: str) -> str:
+    """Name of the raw table of a landing table, within schema ``raw``."""
+    return f"{kind}__{table}"
+
+
+def quoted(identifier: str) -> str:
+    """An SQL identifier: names may come from outside and never reach SQL unquoted."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def memory_limit() -> str:
+    """DuckDB's memory limit for every connection, from ``TRIGPOINT_MEMORY_LIMIT`` (default 4GB)."""
+    return os.environ.get("TRIGPOINT_MEMORY_LIMIT", "4GB")
+
+
+def configure(connection: duckdb.DuckDBPyConnection, temp_directory: Path) -> None:
+    """Apply the settings that every connection shares; they are set, not passed to ``connect``, because two
+    connections of one process to one file must be opened alike."""
+    connection.execute(f"SET memory_limit = '{memory_limit()}'")
+    connection.execute("SET preserve_insertion_order = false")
+    connection.execute(f"SET temp_directory = '{temp_directory.as_posix()}'")
+    connection.execute("SET enable_progress_bar = false")
+
+
+@contextmanager
+def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the build database for this process; closes it, so that dbt or Great Expectations can open it next."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(str(path), read_only=read_only)
+    try:
+        configure(connection, path.parent / "duckdb_tmp")
+        yield connection
+    finally:
+        connection.close()
+
+
+def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make every schema, raw and ops table that is not there yet. A spec that gained columns adds them (as NULL);
+    one that lost columns keeps them."""
+    for schema in SCHEMAS:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for name, columns in _OPS_TABLES.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS ops.{name} ({columns})")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS raw.person_age (source_id VARCHAR, person_code VARCHAR, on_date DATE, "
+        "age_years INTEGER, birth_relation VARCHAR)"
+    )
+    existing = set(
+        connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'raw'"
+        ).fetchall()
+    )
+    for kind, connector in connectors().items():
+        for table in connector.tables.values():
+            _ensure_raw(connection, raw_name(kind, table.name), raw_columns(table), existing)
+
+
+def _ensure_raw(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    columns: list[tuple[str, str]],
+    existing: set[tuple[str, str]],
+) -> None:
+    if (name, "_delivery_id") not in existing:
+        listed = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns)
+        connection.execute(f"CREATE TABLE raw.{quoted(name)} ({listed})")
+        return
+    for column, kind in columns:
+        if (name, column) not in existing:
+            connection.execute(f"ALTER TABLE raw.{quoted(name)} ADD COLUMN {quoted(column)} {kind}")
+
+
+def raw_columns(table: Table) -> list[tuple[str, str]]:
+    """(column, DuckDB type) of a raw table, in order."""
+    identity = IDENTITY_COLUMNS if table.identity else ()
+    return [
+        *((name, "VARCHAR") for name in table.column_names),
+        ("_extra", "MAP(VARCHAR, VARCHAR)"),
+        *((name, "VARCHAR") for name in identity),
+        *_LOAD_COLUMNS,
+    ]
+
+
+def create_empty(path: Path) -> None:
+    """A warehouse with no rows, in which every model compiles and runs."""
+    with connect(path) as connection:
+        ensure_tables(connection)
+        if connection.execute("SELECT count(*) FROM ops.run_context").fetchone() == (0,):
+            connection.execute("INSERT INTO ops.run_context VALUES (NULL, 0, 0, NULL)")
