@@ -58,6 +58,19 @@ class PersonIdentity:
 
 
 @dataclass(frozen=True)
+class Span:
+    """How long a record lasts, for the replacement of records that are not events of one day."""
+
+    start: str
+    """Column with the first day; empty: since ever."""
+    end: str
+    """Column with the last day; empty or no such row: still going on."""
+    end_table: str | None = None
+    """Where ``end`` lies if not in the table itself: the current row there with the same ``end_key``."""
+    end_key: str | None = None
+
+
+@dataclass(frozen=True)
 class Table:
     """One landing table of a connector."""
 
@@ -76,6 +89,13 @@ class Table:
     """For regime ``full``: only current rows whose value is among the delivery's ``scope_values`` are replaced."""
     scope_date_columns: tuple[str, ...] = ()
     """For regime ``full``: the first non-empty of these must lie within the delivery's scope dates to be replaced."""
+    scope_via: tuple[str, str] | None = None
+    """(own column, parent table) for a table without ``scope_column``: the scope value is that of the parent's row
+    whose key is the own column's value, such as the project of an exit's enrolment."""
+    scope_span: Span | None = None
+    """Instead of ``scope_date_columns``, for regime ``full``: the row is replaced if it lasts into the scope dates."""
+    absence_deletes: bool = True
+    """False: absence from a full delivery means nothing for this table (people, users, what is shared by scopes)."""
     parents: tuple[tuple[tuple[str, ...], str], ...] = ()
     """(own columns, parent table): rows whose parent is not current are held back as orphans until it is."""
     identity: PersonIdentity | None = None
