@@ -55,6 +55,8 @@ class PersonIdentity:
     """The column that holds the sender's own id of the person; it stays in landing."""
     national_id_scheme: str = "ssn"
     """``ssn`` or ``nhs_number``: decides normalisation and validity."""
+    ages_on: tuple[tuple[str, str, str], ...] = ()
+    """(table, person column, date column): dates for which the vault works out this person's exact age."""
 
 
 @dataclass(frozen=True)

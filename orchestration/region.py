@@ -1,0 +1,304 @@
+"""The region file: one YAML file that says everything about a deployment.
+
+What belongs here: its model, the errors that name file, line and key, its JSON Schema, and the paths that follow from
+where the file lies. What does not: reading deliveries or state.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sources.connector import connectors
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Month = Annotated[int, Field(ge=1, le=12)]
+
+
+class RegionFileError(Exception):
+    """The region file can't be used. ``problems`` are sentences, each with file, line and key."""
+
+    def __init__(self, problems: Sequence[str]):
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+class Cadence(StrEnum):
+    """How often a source is expected to deliver; drives its schedule and its freshness policy."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RegionBlock(_Strict):
+    """The region itself."""
+
+    id: Identifier = Field(description="Short name used in keys, paths and release ids.")
+    name: str
+    time_zone: str = Field(default="UTC", description="IANA time zone of schedules.")
+    financial_year_start: Month = Field(default=1, description="Month in which the financial year starts.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"unknown time zone '{value}'; use an IANA name such as Europe/London") from error
+        return value
+
+
+class OrganisationBlock(_Strict):
+    """An organisation that delivers data or is funded."""
+
+    id: Identifier
+    name: str
+    financial_year_start: Month | None = Field(default=None, description="Overrides the region's.")
+
+
+class LimitsBlock(_Strict):
+    """When a delivery is paused until a person releases it."""
+
+    max_error_share: float = Field(default=0.05, ge=0, le=1, description="Share of rows with record-level errors.")
+    max_row_change: float = Field(
+        default=0.25, ge=0, description="Relative change of a full export's row count against the last accepted one."
+    )
+
+
+class SourceBlock(_Strict):
+    """One system of one organisation."""
+
+    id: Identifier
+    kind: str = Field(description="Kind of system, such as hmis_csv; decides the connector.")
+    organisation: Identifier
+    location: str = Field(description="Glob of deliveries (files or folders), relative to the region file.")
+    cadence: Cadence | None = None
+    mapping: dict[str, Any] = Field(default_factory=dict, description="What the kind needs to know of this source.")
+    limits: LimitsBlock = LimitsBlock()
+
+
+class TargetBlock(_Strict):
+    """A target of a KPI. One that is set after its period began is retrospective and never judged."""
+
+    kpi: str
+    organisation: Identifier | None = Field(default=None, description="None: the whole region.")
+    period_type: Literal["month", "quarter", "financial_year", "rolling12"]
+    period_start: date
+    target: float
+    set_on: date
+
+
+class SchedulesBlock(_Strict):
+    """Cron expressions in the region's time zone."""
+
+    release: str = Field(default="0 6 2 * *", description="When the release job runs.")
+
+
+class DisclosureBlock(_Strict):
+    """How small numbers are protected in what is published."""
+
+    profile: Literal["nhsd_5_8"] = "nhsd_5_8"
+
+
+class RegionFile(_Strict):
+    """The whole region file."""
+
+    region: RegionBlock
+    organisations: list[OrganisationBlock] = Field(min_length=1)
+    sources: list[SourceBlock] = Field(min_length=1)
+    targets: list[TargetBlock] = Field(default_factory=list)
+    schedules: SchedulesBlock = SchedulesBlock()
+    disclosure: DisclosureBlock = DisclosureBlock()
+
+
+class Region:
+    """A region file in its place: the model, and the paths of deliveries and state beside it."""
+
+    def __init__(self, path: Path, model: RegionFile):
+        self.path = path
+        self.root = path.parent
+        self.model = model
+
+    @property
+    def id(self) -> str:
+        return self.model.region.id
+
+    @property
+    def sources(self) -> list[SourceBlock]:
+        return self.model.sources
+
+    @cached_property
+    def organisations(self) -> dict[str, OrganisationBlock]:
+        return {organisation.id: organisation for organisation in self.model.organisations}
+
+    def source(self, source_id: str) -> SourceBlock:
+        """The source with this id; KeyError if there is none."""
+        for source in self.sources:
+            if source.id == source_id:
+                return source
+        raise KeyError(source_id)
+
+    def deliveries_of(self, source: SourceBlock) -> list[Path]:
+        """Files and folders that match the source's location now, by name; hidden and partial ones are left out."""
+        location = Path(source.location)
+        base = Path(location.anchor) if location.is_absolute() else self.root
+        parts = location.parts[1:] if location.is_absolute() else location.parts
+        found = _expand(base, parts)
+        return sorted(
+            (p for p in found if not p.name.startswith((".", "~$")) and p.suffix != ".part"),
+            key=lambda p: p.as_posix(),
+        )
+
+    @property
+    def landing_dir(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def vault_dir(self) -> Path:
+        return self.root / "vault"
+
+    @property
+    def warehouse_path(self) -> Path:
+        return self.root / "warehouse" / "build.duckdb"
+
+    @property
+    def reports_dir(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def members_dir(self) -> Path:
+        return self.root / "members"
+
+    @property
+    def releases_dir(self) -> Path:
+        return self.root / "releases"
+
+    @property
+    def state_dir(self) -> Path:
+        """Ledger, decisions about paused deliveries, and the event log of runs."""
+        return self.root / "state"
+
+
+def _expand(base: Path, parts: Sequence[str]) -> list[Path]:
+    """Paths below ``base`` that match ``parts``; leading parts without a wildcard may climb with ``..``."""
+    fixed = 0
+    while fixed < len(parts) and not re.search(r"[*?\[]", parts[fixed]):
+        base = base / parts[fixed]
+        fixed += 1
+    rest = parts[fixed:]
+    if not rest:
+        return [base] if base.exists() else []
+    return list(base.glob("/".join(rest))) if base.exists() else []
+
+
+def load_region(path: Path) -> Region:
+    """Read and validate a region file. Raises :class:`RegionFileError` naming file, line and key."""
+    path = path.resolve()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RegionFileError([f"{path.name}: can't be read: {error.strerror}"]) from error
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        raise RegionFileError([f"{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}"]) from error
+    lines = _lines(root)
+    try:
+        model = RegionFile.model_validate(data)
+    except ValidationError as error:
+        raise RegionFileError([_sentence(path.name, lines, e) for e in error.errors()]) from error
+    problems = list(_cross_checks(path.name, lines, model))
+    if problems:
+        raise RegionFileError(problems)
+    return Region(path, model)
+
+
+def json_schema() -> str:
+    """JSON Schema of the region file, for editors."""
+    return json.dumps(RegionFile.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+Loc = tuple[int | str, ...]
+
+
+def _lines(node: yaml.Node | None, at: Loc = ()) -> dict[Loc, int]:
+    """1-based line of every key path of a YAML document."""
+    found: dict[Loc, int] = {}
+    if node is None:
+        return found
+    found[at] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            found |= _lines(value, (*at, str(key.value)))
+            found[(*at, str(key.value))] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            found |= _lines(value, (*at, index))
+    return found
+
+
+def _place(name: str, lines: dict[Loc, int], at: Loc) -> str:
+    known = at
+    while known and known not in lines:
+        known = known[:-1]
+    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in at).lstrip(".")
+    return f"{name}:{lines.get(known, 1)}: {key or 'file'}"
+
+
+def _sentence(name: str, lines: dict[Loc, int], error: Any) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "is not a known key; remove it or correct its spelling"
+    elif error["type"] == "missing":
+        message = "is required and missing"
+    elif error["type"] == "string_pattern_mismatch":
+        message = "must be lower-case letters, digits and underscores, starting with a letter"
+    return f"{_place(name, lines, tuple(error['loc']))}: {message}"
+
+
+def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
+    yield from _repeated(name, lines, "organisations", [o.id for o in model.organisations])
+    yield from _repeated(name, lines, "sources", [s.id for s in model.sources])
+    known = {organisation.id for organisation in model.organisations}
+    kinds = connectors()
+    for index, source in enumerate(model.sources):
+        at: Loc = ("sources", index)
+        if source.organisation not in known:
+            where = _place(name, lines, (*at, "organisation"))
+            yield f"{where}: no organisation '{source.organisation}'; add it under organisations"
+        if source.kind not in kinds:
+            where = _place(name, lines, (*at, "kind"))
+            yield f"{where}: unknown kind '{source.kind}'; known kinds: {', '.join(sorted(kinds))}"
+            continue
+        for problem in kinds[source.kind].check_mapping(source.mapping):
+            yield f"{_place(name, lines, (*at, 'mapping'))}: {problem}"
+    for index, target in enumerate(model.targets):
+        if target.organisation is not None and target.organisation not in known:
+            where = _place(name, lines, ("targets", index, "organisation"))
+            yield f"{where}: no organisation '{target.organisation}'"
+
+
+def _repeated(name: str, lines: dict[Loc, int], block: str, ids: list[str]) -> Iterable[str]:
+    for index, identifier in enumerate(ids):
+        if identifier in ids[:index]:
+            yield f"{_place(name, lines, (block, index, 'id'))}: id '{identifier}' is used twice; ids are unique"
