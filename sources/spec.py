@@ -40,6 +40,9 @@ class Column:
     role: Role = Role.PLAIN
     required: bool = False
     """The column must be present in the delivery (its values may still be empty)."""
+    volatile: bool = False
+    """Differs from delivery to delivery without the record having changed, such as the id of the export: it stays
+    out of ``_row_hash``."""
 
 
 @dataclass(frozen=True)
