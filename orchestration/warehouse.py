@@ -51,6 +51,7 @@ _OPS_TABLES = {
         "format_version VARCHAR, stated_at TIMESTAMP, received_order BIGINT, regime VARCHAR, scope_from DATE, "
         "scope_to DATE, status VARCHAR, reason VARCHAR, is_latest BOOLEAN"
     ),
+    "applied": ("source_id VARCHAR, delivery_id VARCHAR, connector_version VARCHAR, position BIGINT, load_seq BIGINT"),
     "delivery_scope": "delivery_id VARCHAR, source_id VARCHAR, scope_value VARCHAR",
     "row_account": (
         "delivery_id VARCHAR, source_id VARCHAR, table_name VARCHAR, landed_count BIGINT, rejected_count BIGINT, "

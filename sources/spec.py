@@ -40,6 +40,8 @@ class Column:
     role: Role = Role.PLAIN
     required: bool = False
     """The column must be present in the delivery (its values may still be empty)."""
+    is_volatile: bool = False
+    """Differs from export to export without meaning a change of the record, such as an export's own id."""
     volatile: bool = False
     """Differs from delivery to delivery without the record having changed, such as the id of the export: it stays
     out of ``_row_hash``."""
@@ -84,6 +86,9 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     """Columns that identify a record within one source."""
+    group: tuple[str, ...] = ()
+    """Columns whose equal values are replaced together by a newer delivery; default: the key. A grant's
+    classifications are replaced when the grant is."""
     key_is_unique: bool = True
     """False: rows that share a key within one delivery are all kept (they are reported, not merged)."""
     version_column: str | None = None

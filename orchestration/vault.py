@@ -1,0 +1,307 @@
+"""The vault: the one place where personal identifiers, free text and the original bytes of deliveries lie.
+
+What belongs here: its key, the encrypted database and the encrypted originals, the masking of landing rows, and what
+may leave the vault: keyed tokens, validity flags, birth months, ages on a date, and single values for the report that
+goes back to the sender who sent them. What does not: matching people (``dbt_project``) and reading deliveries.
+
+Nothing that leaves the vault can be turned back without the key, and no published number depends on the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import struct
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sources.identifiers import birth_dates, name_keys, national_ids, postcode_keys
+
+from orchestration.extensions import load_extension
+from sources.spec import MASK, Role, Table
+
+KEY_VARIABLE = "TRIGPOINT_VAULT_KEY"
+BIRTH_DATE = "_birth_date"
+"""Vault-only column: the birth date as an ISO date, for exact ages."""
+
+_CHUNK = 1 << 20
+_DDL = """
+CREATE TABLE IF NOT EXISTS vault.identifier (
+    delivery_id VARCHAR, table_name VARCHAR, file VARCHAR, row_number BIGINT, column_name VARCHAR, value VARCHAR
+);
+CREATE TABLE IF NOT EXISTS vault.rejected_record (
+    delivery_id VARCHAR, table_name VARCHAR, file VARCHAR, row_number BIGINT, record BLOB
+);
+"""
+
+
+class VaultError(Exception):
+    """The vault can't be opened or used; the message says what to do."""
+
+
+class Vault:
+    """An open vault of one region. Only one process at a time may hold it."""
+
+    def __init__(self, directory: Path, key: bytes):
+        self.directory = directory
+        self._key = key
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @classmethod
+    def at(cls, directory: Path) -> Vault:
+        """Open with the key of ``TRIGPOINT_VAULT_KEY``, or of a key file made on first use (for one machine only)."""
+        return cls(directory, _key(directory))
+
+    def _derived(self, purpose: str) -> bytes:
+        return hmac.digest(self._key, purpose.encode(), "sha256")
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """An in-memory connection with the vault attached as ``vault``."""
+        connection = duckdb.connect()
+        try:
+            self.attach(connection)
+            connection.execute(_DDL)
+            yield connection
+        finally:
+            connection.close()
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, *, read_only: bool = False) -> None:
+        """Attach the vault as ``vault`` to a connection. Raises :class:`VaultError` if the key does not fit."""
+        load_extension(connection, "httpfs")
+        connection.execute("SET enable_progress_bar = false")
+        path = (self.directory / "vault.duckdb").as_posix()
+        mode = ", READ_ONLY" if read_only else ""
+        try:
+            connection.execute(f"ATTACH '{path}' AS vault (ENCRYPTION_KEY '{self._derived('database').hex()}'{mode})")
+        except duckdb.Error:
+            # The engine's message would repeat the statement and so the key.
+            raise VaultError(
+                f"the vault {self.directory.name}/vault.duckdb can't be opened: another process holds it, or "
+                f"{KEY_VARIABLE} is not the key it was made with"
+            ) from None
+
+    # What goes in -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def intake(self, delivery_id: str) -> Iterator[Intake]:
+        """Take in one delivery's identifiers, all or nothing; taking it in again replaces what was there."""
+        with self.connect() as connection:
+            connection.execute("BEGIN")
+            for table in ("identifier", "rejected_record"):
+                connection.execute(f"DELETE FROM vault.{table} WHERE delivery_id = ?", [delivery_id])
+            yield Intake(self, connection, delivery_id)
+            connection.execute("COMMIT")
+
+    def keep_original(self, delivery_id: str, path: Path) -> None:
+        """Keep the bytes of a delivery, encrypted, as a tar of the file or folder as it arrived."""
+        target = self.directory / "originals" / f"{delivery_id}.tar.enc"
+        if target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = target.with_suffix(f".{os.getpid()}.part")
+        with partial.open("wb") as file:
+            sealed = _SealedWriter(file, self._derived("originals"))
+            with tarfile.open(fileobj=sealed, mode="w|") as archive:  # type: ignore[call-overload]
+                archive.add(path, arcname=path.name)
+            sealed.finish()
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+
+    def open_original(self, delivery_id: str) -> Iterator[bytes]:
+        """The kept tar of a delivery, in chunks. Raises :class:`VaultError` if it was altered or is absent."""
+        path = self.directory / "originals" / f"{delivery_id}.tar.enc"
+        if not path.exists():
+            raise VaultError(f"no original of delivery {delivery_id} in the vault")
+        with path.open("rb") as file:
+            yield from _unseal(file, self._derived("originals"))
+
+    # What may leave -----------------------------------------------------------------------------------------------
+
+    def token(self, purpose: str, value: str) -> str:
+        """Keyed token of a normalised value: equal values have equal tokens, and only the key leads back."""
+        return hmac.digest(self._derived(f"token:{purpose}"), value.encode(), "sha256").hex()[:32]
+
+    def tokens(self, purpose: str, values: pa.Array) -> pa.Array:
+        """Tokens of a string array; NULL stays NULL. Each distinct value is keyed once."""
+        encoded = pc.dictionary_encode(values)
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.combine_chunks()
+        key = self._derived(f"token:{purpose}")
+        digests = [hmac.digest(key, value.encode(), "sha256").hex()[:32] for value in encoded.dictionary.to_pylist()]
+        return pc.take(pa.array(digests, pa.string()), encoded.indices)
+
+    def values(self, delivery_id: str, table: str, file: str, row_number: int, column: str) -> str | None:
+        """One value for the report to the sender who sent it."""
+        with self.connect() as connection:
+            row = connection.execute(
+                "SELECT value FROM vault.identifier WHERE delivery_id = ? AND table_name = ? AND file = ? "
+                "AND row_number = ? AND column_name = ?",
+                [delivery_id, table, file, row_number, column],
+            ).fetchone()
+        return row[0] if row else None
+
+
+class Intake:
+    """Takes in the rows of one delivery; made by :meth:`Vault.intake`."""
+
+    def __init__(self, vault: Vault, connection: duckdb.DuckDBPyConnection, delivery_id: str):
+        self._vault = vault
+        self._connection = connection
+        self._delivery_id = delivery_id
+
+    def protect(self, table: Table, rows: pa.Table) -> pa.Table:
+        """Send identifiers and free text to the vault; give back the rows as landing may hold them.
+
+        ``rows`` as in :class:`sources.connector.Batch`. The result has masked columns in place, the identity columns
+        if the table has an identity, and ``_row_hash`` over the spec columns that are not volatile (identifiers enter
+        it as keyed tokens).
+        """
+        masked = [column.name for column in table.masked]
+        identity: dict[str, pa.Array] = {}
+        if table.identity is not None:
+            identity = self._identity(table, rows)
+            self._keep(table, rows, [BIRTH_DATE], {BIRTH_DATE: identity.pop(BIRTH_DATE)})
+        if masked:
+            self._keep(table, rows, masked, {name: rows[name] for name in masked})
+        plain = [c.name for c in table.columns if c.name not in masked and not c.volatile]
+        content = rows.select([*plain, "_extra"])
+        secret = self._vault.tokens("row", _joined([rows[name] for name in masked])) if masked else None
+        hashes = self._row_hashes(content, secret)
+        for name in masked:
+            present = pc.is_valid(rows[name])
+            cover = pc.if_else(present, pa.scalar(MASK), pa.scalar(None, pa.string()))
+            rows = rows.set_column(rows.schema.get_field_index(name), name, cover)
+        for name, values in identity.items():
+            rows = rows.append_column(name, values)
+        return rows.append_column("_row_hash", hashes)
+
+    def keep_rejected(self, table: str, file: str, row_number: int, record: bytes) -> None:
+        """Keep the bytes of a record that could not be read."""
+        self._connection.execute(
+            "INSERT INTO vault.rejected_record VALUES (?, ?, ?, ?, ?)",
+            [self._delivery_id, table, file, row_number, record],
+        )
+
+    def _keep(self, table: Table, rows: pa.Table, columns: list[str], values: dict[str, pa.Array]) -> None:
+        batch = pa.table({"file": rows["_file"], "row_number": rows["_row_number"], **values})  # noqa: F841
+        for column in columns:
+            quoted = '"' + column.replace('"', '""') + '"'
+            self._connection.execute(
+                f"INSERT INTO vault.identifier SELECT ?, ?, file, row_number, ?, {quoted} FROM batch "
+                f"WHERE {quoted} IS NOT NULL",
+                [self._delivery_id, table.name, column],
+            )
+
+    def _row_hashes(self, content: pa.Table, secret: pa.Array | None) -> pa.Array:
+        if secret is not None:
+            content = content.append_column("_secret", secret)
+        # A unit separator between values and a mark for NULL keep ('a', NULL) and (NULL, 'a') apart.
+        parts = ", ".join(
+            f"coalesce(\"{name.replace(chr(34), chr(34) * 2)}\"::VARCHAR, '\x1e')" for name in content.column_names
+        )
+        with duckdb.connect() as connection:
+            connection.register("content", content)
+            return connection.execute(f"SELECT md5(concat_ws('\x1f', {parts})) AS h FROM content").to_arrow_table()["h"]
+
+    def _identity(self, table: Table, rows: pa.Table) -> dict[str, pa.Array]:
+        if table.identity is None:
+            raise ValueError(f"table {table.name} has no identity")
+        by_role = {column.role: rows[column.name] for column in table.columns if column.role is not Role.PLAIN}
+        nothing = pa.nulls(rows.num_rows, pa.string())
+        scheme = table.identity.national_id_scheme
+        ids, id_status = national_ids(_flat(by_role.get(Role.NATIONAL_ID, nothing)), scheme)
+        births, birth_status = birth_dates(_flat(by_role.get(Role.BIRTH_DATE, nothing)))
+        names = name_keys(_flat(by_role.get(Role.NAME_FIRST, nothing)), _flat(by_role.get(Role.NAME_LAST, nothing)))
+        places = postcode_keys(_flat(by_role.get(Role.POSTCODE, nothing)))
+        matchable = pc.if_else(pc.equal(birth_status, "valid"), births, nothing)
+        # NULL unless both name and birth date are there; a postcode narrows it where the table has one.
+        name_birth = pc.binary_join_element_wise(names, matchable, pc.fill_null(places, ""), "|")
+        has_id = pc.is_valid(ids)
+        return {
+            "_national_id_token": self._vault.tokens(f"national_id:{scheme}", ids),
+            "_national_id_scheme": pc.if_else(has_id, pa.scalar(scheme), pa.scalar(None, pa.string())),
+            "_national_id_status": id_status,
+            "_name_birth_token": self._vault.tokens("name_birth", name_birth),
+            "_birth_month": pc.binary_join_element_wise(pc.utf8_slice_codeunits(births, 0, 7), "01", "-"),
+            "_birth_on_first": pc.if_else(
+                pc.equal(pc.utf8_slice_codeunits(births, 8, 10), "01"), pa.scalar("1"), pa.scalar("0")
+            ),
+            "_birth_status": birth_status,
+            BIRTH_DATE: births,
+        }
+
+
+def _flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def _joined(columns: list[pa.ChunkedArray]) -> pa.Array:
+    filled = [pc.fill_null(_flat(column), "\x1e") for column in columns]
+    return pc.binary_join_element_wise(*filled, "\x1f")
+
+
+def _key(directory: Path) -> bytes:
+    stated = os.environ.get(KEY_VARIABLE)
+    if stated is not None:
+        if len(stated) < 32:
+            raise VaultError(
+                f"{KEY_VARIABLE} must have at least 32 characters, such as the output of `openssl rand -hex 32`"
+            )
+        return hashlib.sha256(stated.encode()).digest()
+    path = directory / "local.key"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (directory / "vault.duckdb").exists():
+            raise VaultError(f"set {KEY_VARIABLE}: this vault was made with a key that is not on this machine")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    return hashlib.sha256(path.read_text().strip().encode()).digest()
+
+
+class _SealedWriter:
+    """Encrypts a stream in chunks with AES-256-GCM; each chunk is bound to its place and to being the last."""
+
+    def __init__(self, target: BinaryIO, key: bytes):
+        self._target, self._cipher, self._buffer, self._index = target, AESGCM(key), bytearray(), 0
+        self._prefix = secrets.token_bytes(8)
+        target.write(self._prefix)
+
+    def write(self, data: bytes) -> int:
+        self._buffer += data
+        while len(self._buffer) > _CHUNK:
+            self._seal(bytes(self._buffer[:_CHUNK]), last=False)
+            del self._buffer[:_CHUNK]
+        return len(data)
+
+    def finish(self) -> None:
+        self._seal(bytes(self._buffer), last=True)
+
+    def _seal(self, chunk: bytes, *, last: bool) -> None:
+        sealed = self._cipher.encrypt(
+            self._prefix + struct.pack(">I", self._index), chunk, b"last" if last else b"more"
+        )
+        self._target.write(struct.pack(">?I", last, len(sealed)) + sealed)
+        self._index += 1
+
+
+def _unseal(source: BinaryIO, key: bytes) -> Iterator[bytes]:
+    cipher, prefix, index, last = AESGCM(key), source.read(8), 0, False
+    while not last:
+        head = source.read(5)
+        if len(head) < 5:
+            raise VaultError("an original in the vault is cut short")
+        last, size = struct.unpack(">?I", head)
+        yield cipher.decrypt(prefix + struct.pack(">I", index), source.read(size), b"last" if last else b"more")
+        index += 1
