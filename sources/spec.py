@@ -158,5 +158,7 @@ class DeliveryFacts:
     scope_from: str | None = None
     scope_to: str | None = None
     """For ``full``: inclusive ISO dates that this delivery speaks for; None: unbounded."""
+    absent_tables: tuple[str, ...] = ()
+    """For ``full``: tables that the delivery does not have at all; it says nothing about their rows."""
     details: dict[str, str] = field(default_factory=dict)
     """Anything else worth showing to an engineer (software name, export id, …); no identifiers."""
