@@ -86,7 +86,7 @@ def _apply_delivery(
     connection.register("held_rows", accepted.held)
     for name in in_order(tables.values()):
         if landed.rows.get(name, 0) or (landed.regime == Regime.FULL and tables[name].absence_deletes):
-            _TableStep(connection, kind, tables, tables[name], accepted, sequence).run()
+            _TableStep(connection, kind, tables[name], accepted, sequence).run()
     connection.unregister("held_rows")
     _mark_orphans(connection, source_id, kind, sequence)
     connection.execute(
@@ -111,7 +111,6 @@ class _TableStep:
         self,
         connection: duckdb.DuckDBPyConnection,
         kind: str,
-        tables: object,
         table: Table,
         accepted: Accepted,
         sequence: int,
@@ -166,7 +165,8 @@ class _TableStep:
             f"""
             CREATE OR REPLACE TEMP TABLE outcome AS
             WITH coming AS (
-                SELECT _group, max(_version) AS version, {digest} AS digest FROM incoming WHERE _rank = 1 GROUP BY _group
+                SELECT _group, max(_version) AS version, {digest} AS digest
+                FROM incoming WHERE _rank = 1 GROUP BY _group
             ), live AS (
                 SELECT _group, max({_version(self.table, "r")}) AS version, {digest} AS digest
                 FROM {self.raw} AS r WHERE _source_id = ? AND _status IN {_LIVE} GROUP BY _group
@@ -231,8 +231,9 @@ class _TableStep:
         if span.end_table is None:
             return _date(quoted(span.end))
         key = quoted(str(span.end_key))
+        ends = f"raw.{quoted(raw_name(self.kind, span.end_table))}"
         return (
-            f"(SELECT max({_date('e.' + quoted(span.end))}) FROM raw.{quoted(raw_name(self.kind, span.end_table))} AS e "
+            f"(SELECT max({_date('e.' + quoted(span.end))}) FROM {ends} AS e "
             f"WHERE e._status = 'current' AND e._source_id = '{self.landed.source_id}' AND e.{key} = r.{key})"
         )
 
@@ -279,7 +280,8 @@ class _TableStep:
             INSERT INTO ops.row_account
             SELECT $delivery, $source, $table, (SELECT count(*) FROM landed_rows), $rejected,
                    (SELECT count(*) FROM landed_rows WHERE _is_held),
-                   (SELECT count(*) FROM incoming JOIN outcome USING (_group) WHERE outcome = 'unchanged' AND _rank = 1),
+                   (SELECT count(*) FROM incoming JOIN outcome USING (_group)
+                    WHERE outcome = 'unchanged' AND _rank = 1),
                    (SELECT count(*) FROM {self.raw} WHERE _source_id = $source AND _delivery_id = $delivery)
             """,
             {

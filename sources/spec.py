@@ -40,8 +40,6 @@ class Column:
     role: Role = Role.PLAIN
     required: bool = False
     """The column must be present in the delivery (its values may still be empty)."""
-    is_volatile: bool = False
-    """Differs from export to export without meaning a change of the record, such as an export's own id."""
     volatile: bool = False
     """Differs from delivery to delivery without the record having changed, such as the id of the export: it stays
     out of ``_row_hash``."""

@@ -1,0 +1,64 @@
+"""Exact ages without birth dates: the vault works out completed years on the dates that a spec asks for.
+
+What belongs here: filling ``raw.person_age``. What does not: age bands and who counts as an adult (``dbt_project``).
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from orchestration.vault import BIRTH_DATE, Vault
+from orchestration.warehouse import quoted, raw_name
+from sources.connector import connectors
+from sources.spec import Table
+
+
+def refresh_ages(connection: duckdb.DuckDBPyConnection, vault: Vault, source_id: str, kind: str) -> int:
+    """Work out again the ages of one source's people. Returns the number of (person, date) pairs.
+
+    An age is in completed years: a birthday counts from that day on, one on 29 February from 1 March in other years.
+    ``birth_relation`` says whether the birth date lies ``before`` the date, on the ``same_day``, or ``after`` it.
+    """
+    tables = [table for table in connectors()[kind].tables.values() if table.identity and table.identity.ages_on]
+    if not tables:
+        return 0
+    vault.attach(connection, read_only=True)
+    try:
+        connection.execute("BEGIN")
+        connection.execute("DELETE FROM raw.person_age WHERE source_id = ?", [source_id])
+        for table in tables:
+            _insert(connection, source_id, kind, table)
+        connection.execute("COMMIT")
+    finally:
+        connection.execute("DETACH vault")
+    row = connection.execute("SELECT count(*) FROM raw.person_age WHERE source_id = ?", [source_id]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, table: Table) -> None:
+    identity = table.identity
+    if identity is None:
+        return
+    wanted = " UNION ".join(
+        f"SELECT {quoted(person)} AS person_code, try_cast(left(trim({quoted(on)}, ' \t'), 10) AS DATE) AS on_date "
+        f"FROM raw.{quoted(raw_name(kind, name))} WHERE _source_id = $source AND _status IN ('current', 'orphan')"
+        for name, person, on in identity.ages_on
+    )
+    connection.execute(
+        f"""
+        INSERT INTO raw.person_age
+        WITH birth AS (
+            SELECT r.{quoted(identity.person_column)} AS person_code, CAST(i.value AS DATE) AS born_on
+            FROM raw.{quoted(raw_name(kind, table.name))} AS r
+            JOIN vault.identifier AS i ON i.delivery_id = r._delivery_id AND i.file = r._file
+             AND i.row_number = r._row_number AND i.table_name = $table AND i.column_name = $birth
+            WHERE r._source_id = $source AND r._status = 'current'
+        ), wanted AS ({wanted})
+        SELECT $source, person_code, on_date,
+               date_diff('year', born_on, on_date)
+               - CASE WHEN (month(on_date), day(on_date)) < (month(born_on), day(born_on)) THEN 1 ELSE 0 END,
+               CASE WHEN born_on < on_date THEN 'before' WHEN born_on = on_date THEN 'same_day' ELSE 'after' END
+        FROM wanted JOIN birth USING (person_code) WHERE on_date IS NOT NULL
+        """,
+        {"source": source_id, "table": table.name, "birth": BIRTH_DATE},
+    )
