@@ -1,0 +1,287 @@
+"""Releases: immutable folders with what BI and regional bodies may see, and the pins that they can be made from again.
+
+What belongs here: pins, release ids, the files of a release, the frozen members beside it, and moving ``latest``. What
+does not: whether a release may be published (the gate in ``pipeline``), and protecting small numbers (``dbt_project``).
+
+A release is built beside its place and renamed: it is complete or absent. The time of making is noted in
+``releases/made.jsonl`` and is no part of what is hashed.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.ledger import JsonLines
+from orchestration.project import code_fingerprint, dbt_fingerprint, product_version, suites_fingerprint
+from orchestration.region import Region
+from orchestration.warehouse import quoted
+
+LATEST = "latest"
+MANIFEST = "manifest.json"
+SERVED = "served.duckdb"
+MEMBERS = "kpi.fct_kpi_member"
+
+QUALITY_QUERY = """
+    SELECT organisation_id, source_id, check_id, rule, severity, dimension, outcome,
+           count(*) AS delivery_count, sum(checked_count)::BIGINT AS checked_count,
+           sum(failed_count)::BIGINT AS failed_count
+    FROM ops.dq_result GROUP BY ALL ORDER BY ALL
+"""
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Everything that the content of a release follows from."""
+
+    as_of: date
+    code: str
+    dbt: str
+    suites: str
+    region: str
+    """Fingerprint of the region file's content, comments and layout aside."""
+    deliveries: tuple[tuple[str, str, str, str], ...]
+    """(source, delivery, connector version, status) in order of application."""
+
+    @property
+    def release_id(self) -> str:
+        """As-of date and a hash of the pins."""
+        canonical = json.dumps(asdict(self), sort_keys=True, default=str)
+        return f"{self.as_of.isoformat()}-{hashlib.sha256(canonical.encode()).hexdigest()[:12]}"
+
+
+def pin(region: Region, as_of: date, deliveries: Iterable[tuple[str, str, str, str]]) -> Pins:
+    """The pins of a release of this region now."""
+    content = json.dumps(region.model.model_dump(mode="json"), sort_keys=True)
+    return Pins(
+        as_of=as_of,
+        code=code_fingerprint(),
+        dbt=dbt_fingerprint(),
+        suites=suites_fingerprint(),
+        region=hashlib.sha256(content.encode()).hexdigest(),
+        deliveries=tuple(deliveries),
+    )
+
+
+def latest(region: Region) -> Path | None:
+    """Folder of the latest release, or None before the first."""
+    link = region.releases_dir / LATEST
+    return link.resolve() if link.exists() else None
+
+
+def read_manifest(release: Path) -> dict[str, Any]:
+    """The manifest of a release."""
+    data: dict[str, Any] = json.loads((release / MANIFEST).read_text(encoding="utf-8"))
+    return data
+
+
+def publish(
+    region: Region,
+    connection: duckdb.DuckDBPyConnection,
+    pins: Pins,
+    dbt_manifest: Mapping[str, Any],
+) -> tuple[Path, bool]:
+    """Make the release of these pins unless it exists, and move ``latest`` to it.
+
+    Returns its folder and whether it was made now. The caller has passed the gate.
+    """
+    target = region.releases_dir / pins.release_id
+    made = not (target / MANIFEST).exists()
+    if made:
+        region.releases_dir.mkdir(parents=True, exist_ok=True)
+        partial = region.releases_dir / f".{pins.release_id}.{os.getpid()}.part"
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _freeze_members(region, connection, pins.release_id)
+            _write(partial, region, connection, pins, dbt_manifest)
+            shutil.rmtree(target, ignore_errors=True)
+            partial.rename(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        log = JsonLines(region.releases_dir / "made.jsonl")
+        log.append({"release_id": pins.release_id, "made_at": datetime.now(UTC).isoformat(timespec="seconds")})
+    _point_latest(region, target)
+    return target, made
+
+
+def _point_latest(region: Region, target: Path) -> None:
+    link = region.releases_dir / LATEST
+    if link.is_symlink() and link.resolve() == target.resolve():
+        return
+    fresh = region.releases_dir / f".{LATEST}.{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.name)
+    fresh.replace(link)
+
+
+def _write(
+    folder: Path, region: Region, connection: duckdb.DuckDBPyConnection, pins: Pins, dbt_manifest: Mapping[str, Any]
+) -> None:
+    (folder / "parquet").mkdir(parents=True)
+    (folder / "quality").mkdir()
+    models = _published_models(dbt_manifest)
+    # One thread and kept order: the same rows give the same bytes.
+    connection.execute("SET threads = 1; SET preserve_insertion_order = true")
+    try:
+        tables = _write_tables(folder, connection, models)
+        quality = connection.execute(QUALITY_QUERY)
+        _write_csv(folder / "quality" / "checks.csv", [d[0] for d in quality.description or ()], quality.fetchall())
+        summary = connection.execute(
+            "SELECT outcome, count(*) FROM ops.dq_result GROUP BY outcome ORDER BY outcome"
+        ).fetchall()
+        catalogue = connection.execute("SELECT * FROM pub.pub_kpi_catalogue ORDER BY ALL")
+        _write_csv(folder / "kpi_catalogue.csv", [d[0] for d in catalogue.description or ()], catalogue.fetchall())
+    finally:
+        connection.execute("RESET threads; SET preserve_insertion_order = false")
+    _write_csv(folder / "dictionary.csv", ["table", "column", "type", "description"], _dictionary(folder, models))
+    manifest = {
+        "release_id": pins.release_id,
+        "status": "internal",
+        "status_reason": "small counts are protected cell by cell; complementary suppression is not applied yet",
+        "region": {"id": region.id, "name": region.model.region.name},
+        "as_of": pins.as_of.isoformat(),
+        "generator": {"name": "trigpoint", "version": product_version()},
+        "disclosure_profile": region.model.disclosure.profile,
+        "pins": {
+            **{name: value for name, value in asdict(pins).items() if name not in ("as_of", "deliveries")},
+            "deliveries": [
+                dict(zip(("source_id", "delivery_id", "connector_version", "status"), d, strict=True))
+                for d in pins.deliveries
+            ],
+        },
+        "quality": dict(summary),
+        "tables": tables,
+        "files": _files(folder),
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _published_models(dbt_manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    nodes = dbt_manifest["nodes"].values()
+    found = {n["alias"]: n for n in nodes if n["resource_type"] == "model" and n["schema"] == "pub"}
+    return dict(sorted(found.items()))
+
+
+def _write_tables(
+    folder: Path, connection: duckdb.DuckDBPyConnection, models: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    served = folder / SERVED
+    connection.execute(f"ATTACH '{served.as_posix()}' AS served")
+    tables: dict[str, Any] = {}
+    try:
+        connection.execute("CREATE SCHEMA served.pub")
+        for name, model in models.items():
+            table = f"served.pub.{quoted(name)}"
+            connection.execute(f"CREATE TABLE {table} AS SELECT * FROM pub.{quoted(name)} ORDER BY ALL")
+            _comment(connection, table, model)
+            path = folder / "parquet" / f"{name}.parquet"
+            connection.execute(
+                f"COPY (SELECT * FROM {table} ORDER BY ALL) TO '{path.as_posix()}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+            tables[name] = _control_totals(connection, table)
+    finally:
+        connection.execute("DETACH served")
+    return tables
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: str, model: Mapping[str, Any]) -> None:
+    connection.execute(f"COMMENT ON TABLE {table} IS {_literal(model['description'])}")
+    for column, facts in model["columns"].items():
+        connection.execute(f"COMMENT ON COLUMN {table}.{quoted(column)} IS {_literal(facts['description'])}")
+
+
+def _control_totals(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
+    """Rows, content hash and the sums of whole-number columns, for a recipient to check what arrived."""
+    described = connection.execute(f"DESCRIBE {table}").fetchall()
+    rows = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    values = ", ".join(f"coalesce({quoted(name)}::VARCHAR, chr(30))" for name, *_ in described)
+    content = connection.execute(
+        f"SELECT md5(coalesce(string_agg(h, '' ORDER BY h), '')) "
+        f"FROM (SELECT md5(concat_ws(chr(31), {values})) AS h FROM {table})"
+    ).fetchone()
+    whole = [name for name, kind, *_ in described if kind in ("INTEGER", "BIGINT")]
+    sums: dict[str, int] = {}
+    if whole:
+        selected = ", ".join(f"coalesce(sum({quoted(name)}), 0)::BIGINT" for name in whole)
+        totals = connection.execute(f"SELECT {selected} FROM {table}").fetchone() or ()
+        sums = dict(zip(whole, totals, strict=True))
+    return {"rows": rows[0] if rows else 0, "content_md5": content[0] if content else "", "sums": sums}
+
+
+def _dictionary(folder: Path, models: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
+    rows: list[tuple[str, str, str, str]] = []
+    with duckdb.connect(str(folder / SERVED), read_only=True) as served:
+        types = {
+            (table, column): kind
+            for table, column, kind in served.execute(
+                "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'pub'"
+            ).fetchall()
+        }
+    for name, model in models.items():
+        rows.append((name, "", "table", model["description"].strip()))
+        for column, facts in model["columns"].items():
+            rows.append((name, column, types.get((name, column), ""), facts["description"].strip()))
+    return rows
+
+
+def _files(folder: Path) -> list[dict[str, Any]]:
+    """Every file whose bytes follow from the pins; ``served.duckdb`` is held by the content hashes of its tables."""
+    found = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != SERVED):
+        content = path.read_bytes()
+        record: dict[str, Any] = {
+            "name": path.relative_to(folder).as_posix(),
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        found.append(record)
+    return found
+
+
+def _freeze_members(region: Region, connection: duckdb.DuckDBPyConnection, release_id: str) -> None:
+    """Keep who was counted, restricted and beside the releases, so that a figure can be explained later."""
+    target = region.members_dir / release_id
+    partial = region.members_dir / f".{release_id}.{os.getpid()}.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True, mode=0o700)
+    region.members_dir.chmod(0o700)
+    for (kpi_id,) in connection.execute(f"SELECT DISTINCT kpi_id FROM {MEMBERS} ORDER BY kpi_id").fetchall():
+        path = partial / f"{kpi_id}.parquet"
+        connection.execute(
+            f"COPY (SELECT * FROM {MEMBERS} WHERE kpi_id = ? ORDER BY ALL) TO '{path.as_posix()}' "
+            "(FORMAT parquet, COMPRESSION zstd)",
+            [kpi_id],
+        )
+        path.chmod(0o600)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """RFC 4180 with LF, UTF-8; texts that a spreadsheet would run as a formula are quoted off with an apostrophe."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow([_guarded(value) for value in row])
+
+
+def _guarded(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _literal(text: str) -> str:
+    return "'" + text.strip().replace("'", "''") + "'"
