@@ -8,7 +8,7 @@ from __future__ import annotations
 import duckdb
 
 from orchestration.vault import BIRTH_DATE, Vault
-from orchestration.warehouse import quoted, raw_name
+from orchestration.warehouse import parsed_date, quoted, raw_name
 from sources.connector import connectors
 from sources.spec import Table
 
@@ -40,7 +40,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, ta
     if identity is None:
         return
     wanted = " UNION ".join(
-        f"SELECT {quoted(person)} AS person_code, try_cast(left(trim({quoted(on)}, ' \t'), 10) AS DATE) AS on_date "
+        f"SELECT {quoted(person)} AS person_code, {parsed_date(quoted(on))} AS on_date "
         f"FROM raw.{quoted(raw_name(kind, name))} WHERE _source_id = $source AND _status IN ('current', 'orphan')"
         for name, person, on in identity.ages_on
     )

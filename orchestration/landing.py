@@ -83,6 +83,7 @@ class Landed:
     scope_values: tuple[str, ...] | None = None
     scope_from: str | None = None
     scope_to: str | None = None
+    absent_tables: tuple[str, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
     refusal: Refusal | None = None
 
@@ -118,13 +119,12 @@ def receive(region: Region, ledger: Ledger, source: SourceBlock) -> list[Receipt
     return new
 
 
-def land(region: Region, vault: Vault, source: SourceBlock, receipt: Receipt) -> Landed:
-    """Land a received delivery, once: a delivery that this connector version has landed is only read back."""
+def land(region: Region, vault: Vault, source: SourceBlock, receipt: Receipt, path: Path) -> Landed:
+    """Land the delivery that lies at ``path``, once: one that this connector version has landed is only read back."""
     connector = connectors()[source.kind]
     target = landing_path(region, source.id, receipt.delivery_id, connector.version)
     if (target / MANIFEST).exists():
         return read_manifest(target)
-    path = (region.root / receipt.path).resolve()
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -146,6 +146,7 @@ def read_manifest(folder: Path) -> Landed:
         data["refusal"] = Refusal(**data["refusal"])
     if data["scope_values"] is not None:
         data["scope_values"] = tuple(data["scope_values"])
+    data["absent_tables"] = tuple(data["absent_tables"])
     return Landed(**data)
 
 
@@ -195,6 +196,7 @@ def _facts(facts: DeliveryFacts) -> dict[str, Any]:
         "scope_values": facts.scope_values,
         "scope_from": facts.scope_from,
         "scope_to": facts.scope_to,
+        "absent_tables": facts.absent_tables,
         "details": dict(facts.details),
     }
 

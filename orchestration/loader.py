@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from orchestration.landing import Landed
-from orchestration.warehouse import LIVE, quoted, raw_columns, raw_name
+from orchestration.warehouse import LIVE, parsed_date, parsed_timestamp, quoted, raw_columns, raw_name
 from sources.connector import connectors
 from sources.spec import Regime, Table
 
@@ -159,7 +159,8 @@ class _TableStep:
         )
 
     def _compare(self) -> None:
-        """``outcome``: for each incoming group new, newer, older or unchanged against what is live."""
+        """``outcome``: for each incoming group new, newer, older or unchanged against what is live. The same text in
+        another format may mean something else, so it is not unchanged."""
         digest = "md5(string_agg(_row_hash, ',' ORDER BY _row_hash))"
         self.connection.execute(
             f"""
@@ -168,17 +169,18 @@ class _TableStep:
                 SELECT _group, max(_version) AS version, {digest} AS digest
                 FROM incoming WHERE _rank = 1 GROUP BY _group
             ), live AS (
-                SELECT _group, max({_version(self.table, "r")}) AS version, {digest} AS digest
+                SELECT _group, max({_version(self.table, "r")}) AS version, {digest} AS digest,
+                       bool_and(_format_version = ?) AS is_same_format
                 FROM {self.raw} AS r WHERE _source_id = ? AND _status IN {_LIVE} GROUP BY _group
             )
             SELECT coming._group, CASE
                 WHEN live._group IS NULL THEN 'new'
                 WHEN coming.version < live.version OR (coming.version IS NULL AND live.version IS NOT NULL) THEN 'older'
-                WHEN coming.digest = live.digest THEN 'unchanged'
+                WHEN coming.digest = live.digest AND live.is_same_format THEN 'unchanged'
                 ELSE 'newer' END AS outcome
             FROM coming LEFT JOIN live USING (_group)
             """,
-            [self.landed.source_id],
+            [self.landed.format_version, self.landed.source_id],
         )
 
     def _end_replaced(self) -> None:
@@ -194,6 +196,8 @@ class _TableStep:
         """
         landed, table = self.landed, self.table
         if landed.regime != Regime.FULL or not table.absence_deletes or landed.rejected.get(table.name):
+            return
+        if table.name in landed.absent_tables:
             return
         conditions = ["_status IN ('current', 'orphan')", "_group NOT IN (SELECT _group FROM landed_rows)"]
         self._end("absent_from_full_export", " AND ".join(conditions + self._scope()))
@@ -216,11 +220,11 @@ class _TableStep:
                 )
         first, last = landed.scope_from, landed.scope_to
         if table.scope_span is not None:
-            start, end = _date(quoted(table.scope_span.start)), self._span_end()
+            start, end = parsed_date(quoted(table.scope_span.start)), self._span_end()
             scope += [f"coalesce({start} <= DATE '{last}', true)"] if last else []
             scope += [f"coalesce({end} >= DATE '{first}', true)"] if first else []
         elif table.scope_date_columns:
-            on = "coalesce(" + ", ".join(_date(quoted(name)) for name in table.scope_date_columns) + ")"
+            on = "coalesce(" + ", ".join(parsed_date(quoted(name)) for name in table.scope_date_columns) + ")"
             scope += [f"{on} <= DATE '{last}'"] if last else []
             scope += [f"{on} >= DATE '{first}'"] if first else []
         return scope
@@ -229,11 +233,11 @@ class _TableStep:
         span = self.table.scope_span
         assert span is not None  # noqa: S101  asked by the only caller
         if span.end_table is None:
-            return _date(quoted(span.end))
+            return parsed_date(quoted(span.end))
         key = quoted(str(span.end_key))
         ends = f"raw.{quoted(raw_name(self.kind, span.end_table))}"
         return (
-            f"(SELECT max({_date('e.' + quoted(span.end))}) FROM {ends} AS e "
+            f"(SELECT max({parsed_date('e.' + quoted(span.end))}) FROM {ends} AS e "
             f"WHERE e._status = 'current' AND e._source_id = '{self.landed.source_id}' AND e.{key} = r.{key})"
         )
 
@@ -337,11 +341,7 @@ def _group(table: Table, alias: str) -> str:
 def _version(table: Table, alias: str) -> str:
     if table.version_column is None:
         return "CAST(NULL AS TIMESTAMP)"
-    return f"try_cast(trim({alias}.{quoted(table.version_column)}, ' \t') AS TIMESTAMP)"
-
-
-def _date(column: str) -> str:
-    return f"try_cast(left(trim({column}, ' \t'), 10) AS DATE)"
+    return parsed_timestamp(f"{alias}.{quoted(table.version_column)}")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object) -> int:

@@ -45,7 +45,7 @@ _OPS_TABLES = {
         "source_id VARCHAR, kind VARCHAR, domain VARCHAR, organisation_id VARCHAR, cadence VARCHAR, "
         "mapping_json VARCHAR"
     ),
-    "run_context": "as_of DATE, last_built_seq BIGINT, load_seq BIGINT, built_code VARCHAR",
+    "run_context": "as_of DATE, last_built_seq BIGINT, load_seq BIGINT, built_code VARCHAR, built_context VARCHAR",
     "delivery": (
         "delivery_id VARCHAR, source_id VARCHAR, kind VARCHAR, organisation_id VARCHAR, connector_version VARCHAR, "
         "format_version VARCHAR, stated_at TIMESTAMP, received_order BIGINT, regime VARCHAR, scope_from DATE, "
@@ -82,6 +82,26 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def parsed_date(column: str) -> str:
+    """SQL: a landed text as DATE, as the macro ``try_date`` reads it: ISO or m/d/yyyy, with or without a time."""
+    day = f"split_part(split_part(trim({column}, ' \t'), ' ', 1), 'T', 1)"
+    return f"coalesce(try_cast({day} AS DATE), CAST({_american(day, day, '%m/%d/%Y')} AS DATE))"
+
+
+def parsed_timestamp(column: str) -> str:
+    """SQL: a landed text as TIMESTAMP: ISO or m/d/yyyy, with or without a time."""
+    text = f"trim({column}, ' \t')"
+    forms = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y")
+    return f"coalesce(try_cast({text} AS TIMESTAMP), {_american(text, text, *forms)})"
+
+
+def _american(text: str, day: str, *forms: str) -> str:
+    listed = ", ".join(f"'{form}'" for form in forms)
+    return (
+        f"CASE WHEN regexp_matches({day}, '^\\d{{1,2}}/\\d{{1,2}}/\\d{{4}}') THEN try_strptime({text}, [{listed}]) END"
+    )
+
+
 def memory_limit() -> str:
     """DuckDB's memory limit for every connection, from ``TRIGPOINT_MEMORY_LIMIT`` (default 4GB)."""
     return os.environ.get("TRIGPOINT_MEMORY_LIMIT", "4GB")
@@ -115,6 +135,8 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for name, columns in _OPS_TABLES.items():
         connection.execute(f"CREATE TABLE IF NOT EXISTS ops.{name} ({columns})")
+    if connection.execute("SELECT count(*) FROM ops.run_context").fetchone() == (0,):
+        connection.execute("INSERT INTO ops.run_context VALUES (NULL, 0, 0, NULL, NULL)")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS raw.person_age (source_id VARCHAR, person_code VARCHAR, on_date DATE, "
         "age_years INTEGER, birth_relation VARCHAR)"
@@ -159,5 +181,3 @@ def create_empty(path: Path) -> None:
     """A warehouse with no rows, in which every model compiles and runs."""
     with connect(path) as connection:
         ensure_tables(connection)
-        if connection.execute("SELECT count(*) FROM ops.run_context").fetchone() == (0,):
-            connection.execute("INSERT INTO ops.run_context VALUES (NULL, 0, 0, NULL)")
