@@ -3,20 +3,27 @@
     it never loses the row.
 -#}
 
-{#- ISO dates with or without a time, one-digit months and days, US m/d/yyyy, trailing white space. -#}
+{#- ISO dates with or without a time, one-digit months and days, US m/d/yyyy, surrounding white space. -#}
 {% macro try_date(text) -%}
+    {%- set day = "split_part(split_part(trim(" ~ text ~ ", ' 	'), ' ', 1), 'T', 1)" -%}
+    try_cast(case when {{ day }} like '%/%/____' then {{ iso_of_american(day) }} else {{ day }} end as date)
+{%- endmacro %}
+
+{#- As try_date, with the time of day where there is one. -#}
+{% macro try_timestamp(text) -%}
+    {%- set moment = "trim(" ~ text ~ ", ' 	')" -%}
+    {%- set day = "split_part(" ~ moment ~ ", ' ', 1)" -%}
     try_cast(
         case
-            when trim({{ text }}, ' 	') like '%/%/%' then
-                split_part(split_part(trim({{ text }}, ' 	'), ' ', 1), '/', 3) || '-'
-                || lpad(split_part({{ text }}, '/', 1), 2, '0') || '-' || lpad(split_part({{ text }}, '/', 2), 2, '0')
-            else split_part(split_part(trim({{ text }}, ' 	'), ' ', 1), 'T', 1)
-        end as date
+            when {{ day }} like '%/%/____' then trim({{ iso_of_american(day) }} || ' ' || split_part({{ moment }}, ' ', 2))
+            else {{ moment }}
+        end as timestamp
     )
 {%- endmacro %}
 
-{% macro try_timestamp(text) -%}
-    try_cast(trim({{ text }}, ' 	') as timestamp)
+{% macro iso_of_american(day) -%}
+    split_part({{ day }}, '/', 3) || '-' || lpad(split_part({{ day }}, '/', 1), 2, '0')
+    || '-' || lpad(split_part({{ day }}, '/', 2), 2, '0')
 {%- endmacro %}
 
 {#- Whole numbers, also when written as 1.0. -#}
