@@ -47,7 +47,7 @@ RAW_BYTES = 64 << 10
 
 BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 
-LF, CR, QUOTE = 10, 13, 34
+TAB, LF, CR, QUOTE = 9, 10, 13, 34
 _BOM = codecs.BOM_UTF8
 _EXTRA_TYPE = pa.map_(pa.string(), pa.string())
 _FIRST_REGION = 1024
@@ -69,7 +69,7 @@ def read_csv(
     aliases: Mapping[str, str] = {},
     delimiter: str = ",",
     encoding: str | None = None,
-    block_bytes: int = 16 * MIB,
+    block_bytes: int = 8 * MIB,
     max_record_bytes: int = MAX_RECORD_BYTES,
 ) -> Iterator[Batch | Reject]:
     """Read one CSV file as rows of ``table``; what is yielded does not depend on ``block_bytes``.
@@ -256,7 +256,10 @@ class _Scan:
         self.line_ends = self._find_line_ends(data, final)
         self.has_quotes = b'"' in data
         if self.has_quotes:
-            self._inside: ByteArray = np.bitwise_xor.accumulate((self.bytes == QUOTE).view(np.uint8))
+            self._quotes: BoolArray = self.bytes == QUOTE
+            self._inside = _running_parity(self._quotes)
+            """Whether the quotes up to and with each byte are odd in number: set at an opening quote, not at a closing
+            one."""
 
     def _find_line_ends(self, data: bytes, final: bool) -> IntArray:
         """The last byte of every line end. A CR as the last byte of a block may still become a CRLF."""
@@ -284,35 +287,74 @@ class _Scan:
         return self._even_delimiters if parity == 0 else self._odd_delimiters
 
     def misplaced_quotes(self, parity: int) -> IntArray:
-        return self._misplaced_by_parity[parity] if self.has_quotes else np.empty(0, dtype=np.int64)
+        if not self.has_quotes:
+            return np.empty(0, dtype=np.int64)
+        return self._even_misplaced if parity == 0 else self._odd_misplaced
+
+    def has_pair(self, first: int, second: int) -> bool:
+        """Whether the one byte is anywhere followed by the other."""
+        return bool(((self.bytes[:-1] == first) & (self.bytes[1:] == second)).any())
 
     @cached_property
     def _record_ends_by_parity(self) -> tuple[IntArray, IntArray]:
-        inside = self._inside[self.line_ends].view(np.bool_)
+        inside = self._inside[self.line_ends]
         return self.line_ends[~inside], self.line_ends[inside]
 
     @cached_property
     def _even_delimiters(self) -> IntArray:
         mask = self.bytes == self._delimiter
         if self.has_quotes:
-            mask &= ~self._inside.view(np.bool_)
+            mask &= ~self._inside
         return np.flatnonzero(mask)
 
     @cached_property
     def _odd_delimiters(self) -> IntArray:
-        return np.flatnonzero((self.bytes == self._delimiter) & self._inside.view(np.bool_))
+        return np.flatnonzero((self.bytes == self._delimiter) & self._inside)
 
     @cached_property
-    def _misplaced_by_parity(self) -> tuple[IntArray, IntArray]:
-        """An opening quote must follow, a closing one must precede a delimiter, a line end or a quote. At the edges of
-        a block there is nothing to object to: a record starts there, or is not complete."""
-        quotes = np.flatnonzero(self.bytes == QUOTE)
-        fits = np.zeros(256, dtype=np.bool_)
-        fits[[self._delimiter, LF, CR, QUOTE]] = True
-        can_open = fits[self.bytes[quotes - 1]] | (quotes == 0)
-        can_close = fits[self.bytes[np.minimum(quotes + 1, self.size - 1)]]
-        even = np.arange(len(quotes)) % 2 == 0
-        return quotes[~np.where(even, can_open, can_close)], quotes[~np.where(even, can_close, can_open)]
+    def _unfit_quotes(self) -> tuple[BoolArray, BoolArray]:
+        """Quotes that can't open a value, and that can't close one: those must follow, these must precede a delimiter,
+        a line end or a quote. At the edges of a block there is nothing to object to: a record starts there, or is not
+        complete."""
+        fits = self._quotes | (self.bytes == self._delimiter)
+        fits |= self.bytes == LF
+        fits |= self.bytes == CR
+        cannot_open, cannot_close = self._quotes.copy(), self._quotes.copy()
+        cannot_open[1:] &= ~fits[:-1]
+        cannot_close[:-1] &= ~fits[1:]
+        cannot_open[0] = cannot_close[-1] = False
+        return cannot_open, cannot_close
+
+    @cached_property
+    def _even_misplaced(self) -> IntArray:
+        cannot_open, cannot_close = self._unfit_quotes
+        return np.flatnonzero((cannot_open & self._inside) | (cannot_close & ~self._inside))
+
+    @cached_property
+    def _odd_misplaced(self) -> IntArray:
+        cannot_open, cannot_close = self._unfit_quotes
+        return np.flatnonzero((cannot_close & self._inside) | (cannot_open & ~self._inside))
+
+
+def _running_parity(bits: BoolArray) -> BoolArray:
+    """Whether the number of set bits up to and with each place is odd: per byte of packed bits by table, the carry from
+    byte to byte by a running xor over an eighth of the places."""
+    packed = np.packbits(bits)
+    carries = np.bitwise_xor.accumulate(_BYTE_PARITY[packed])
+    running = _PREFIX_PARITY[packed]
+    running[1:] ^= carries[:-1]
+    return np.unpackbits(running, count=len(bits)).view(np.bool_)
+
+
+def _prefix_parity(byte: int) -> int:
+    for shift in (1, 2, 4):
+        byte ^= byte >> shift
+    return byte
+
+
+_PREFIX_PARITY: ByteArray = np.array([_prefix_parity(byte) for byte in range(256)], dtype=np.uint8)
+"""Bit i (from the left): parity of the bits up to i."""
+_BYTE_PARITY: ByteArray = np.where(_PREFIX_PARITY & 1, 0xFF, 0).astype(np.uint8)
 
 
 def _from(positions: IntArray, at: int, count: int | None = None) -> IntArray:
@@ -482,7 +524,7 @@ class _Reader:
 
     def _walk(self, final: bool) -> int:
         """Alternate between regions of well-formed records and single broken ones; returns where it stopped."""
-        scan, at, count = self._scan, 0, _FIRST_REGION
+        scan, at, count = self._scan, 0, self._scan.size
         if self._skipping:
             at = self._skip(0)
             if self._skipping:
@@ -741,13 +783,14 @@ class _Reader:
         )
         if parsed.num_rows != count:
             raise AssertionError(f"{self._dialect.file}: {parsed.num_rows} rows parsed, {count} records found")
-        return [column.combine_chunks() for column in parsed.columns]
+        return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in parsed.columns]
 
     def _may_need_trimming(self, data: bytes) -> bool:
-        """Whether a value ends in a tab or CR; yes in doubt."""
-        delimiter = bytes([self._dialect.delimiter])
-        followers = (b'"',) if delimiter == b"\t" else (b'"', b"\r", b"\n", delimiter)
-        return (b"\t" in data and any(b"\t" + follower in data for follower in followers)) or b'\r"' in data
+        """Whether a value ends in a tab or a CR; yes in doubt."""
+        quoted = self._scan.has_quotes
+        if b"\t" in data and (quoted or self._dialect.delimiter != TAB):
+            return True
+        return quoted and b"\r" in data and self._scan.has_pair(CR, QUOTE)
 
 
 def _trimmed(values: pa.Array) -> pa.Array:
