@@ -1,0 +1,272 @@
+{#-
+    The KPI catalogue, read from dbt's own semantic models and metrics: models/kpi/catalogue/*.yml. Every model, test and
+    page that needs a KPI's definition calls kpi_catalogue(); nothing else interprets the YAML.
+
+    While dbt parses, there is no graph yet and the catalogue is empty; models that use it name the facts they read in a
+    `-- depends_on:` line, and tests/unit/test_kpi_catalogue.py compares those lines with the facts used.
+-#}
+
+{#- What a metric's meta may hold. `one_of` limits values, `list_of` limits members, neither takes anything. -#}
+{% macro kpi_fields() -%}
+    {{ return({
+        'kpi_id': {},
+        'version': {},
+        'question': {},
+        'decision': {},
+        'category': {'one_of': ['access', 'activity', 'outcomes', 'experience', 'funding', 'data_quality']},
+        'level_of_outcome': {'one_of': ['personal', 'service', 'organisational', 'national']},
+        'unit': {'one_of': ['percent', 'days', 'count', 'currency', 'ratio', 'score']},
+        'multiplier': {},
+        'statistic': {'one_of': ['proportion', 'ratio', 'rate', 'mean', 'median', 'quantile', 'count', 'sum',
+                                 'distinct_count']},
+        'direction': {'one_of': [1, -1, 0]},
+        'anchor': {},
+        'maturity_lag_days': {},
+        'min_denominator': {},
+        'levels': {'list_of': kpi_levels().keys() | list},
+        'periods': {'list_of': kpi_period_types()},
+        'slices': {'list_of': none},
+        'calendar': {'one_of': ['own', 'hud']},
+        'additivity': {'one_of': ['none', 'place', 'place_and_time']},
+        'interval_method': {'one_of': ['wilson', 'byar', 't', 'none']},
+        'chart': {'one_of': ['xmr', 'none']},
+        'balancing_kpi': {},
+        'owner': {},
+        'references': {'list_of': none},
+        'exclusions': {'list_of': none},
+        'verified': {'one_of': [true, false]}
+    }) }}
+{%- endmacro %}
+
+{#- Fields that most KPIs do without. -#}
+{% macro kpi_optional_fields() -%}
+    {{ return({
+        'base_slice': none,
+        'slice_periods': ['quarter', 'financial_year'],
+        'valid_from': none,
+        'valid_to': none
+    }) }}
+{%- endmacro %}
+
+{#-
+    Levels, from the whole region down. `person` names the entity by which people are distinct: within one organisation
+    as its senders count them, across organisations by the matched person. `dense` levels have a row for every period
+    that their deliveries cover, the others only where there are data. `sliced` levels may be broken down.
+-#}
+{% macro kpi_levels() -%}
+    {{ return({
+        'region': {'person': 'person', 'dense': true, 'sliced': true},
+        'organisation': {'person': 'source_person', 'dense': true, 'sliced': true},
+        'service_type': {'person': 'person', 'dense': true, 'sliced': true},
+        'service': {'person': 'source_person', 'dense': true, 'sliced': false},
+        'source': {'person': 'source_person', 'dense': false, 'sliced': false},
+        'funder': {'person': 'person', 'dense': false, 'sliced': true},
+        'programme': {'person': 'person', 'dense': false, 'sliced': true}
+    }) }}
+{%- endmacro %}
+
+{% macro kpi_period_types() -%}
+    {{ return(['month', 'quarter', 'financial_year', 'rolling12']) }}
+{%- endmacro %}
+
+{#- Raises when the catalogue is wrong; returns a list of KPIs sorted by id and version, empty while dbt parses. -#}
+{% macro kpi_catalogue() -%}
+    {%- if not execute -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set problems = [] -%}
+    {%- set measures = _kpi_measures(problems) -%}
+    {%- set components = {} -%}
+    {%- for metric in graph.metrics.values() -%}
+        {%- if metric.type == 'simple' -%}
+            {%- do components.update({metric.name: metric.type_params.measure.name}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set kpis = [] -%}
+    {%- for metric in graph.metrics.values() | sort(attribute='name') -%}
+        {%- if metric.config.meta.get('kpi_id') is not none -%}
+            {%- do kpis.append(_kpi_record(metric, measures, components, problems)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do _kpi_check_across(kpis, problems) -%}
+    {%- if problems -%}
+        {{ exceptions.raise_compiler_error("The KPI catalogue is wrong:\n  " ~ problems | sort | join("\n  ")) }}
+    {%- endif -%}
+    {{ return(kpis | sort(attribute='order')) }}
+{%- endmacro %}
+
+{#- Measures by name, each with the fact, column, anchor, entities and dimensions of its semantic model. -#}
+{% macro _kpi_measures(problems) -%}
+    {%- set measures = {} -%}
+    {%- for model in graph.semantic_models.values() | sort(attribute='name') -%}
+        {%- set fact = graph.nodes[model.depends_on.nodes[0]] -%}
+        {%- set columns = {} -%}
+        {%- for dimension in model.dimensions -%}
+            {%- do columns.update({dimension.name: dimension.expr or dimension.name}) -%}
+        {%- endfor -%}
+        {%- for entity in model.entities -%}
+            {%- do columns.update({entity.name: entity.expr or entity.name}) -%}
+        {%- endfor -%}
+        {%- for name, column in columns.items() -%}
+            {%- if column not in fact.columns -%}
+                {%- do problems.append("semantic model '" ~ model.name ~ "' (" ~ model.original_file_path ~ "): '" ~ name
+                    ~ "' reads column '" ~ column ~ "', which " ~ fact.name ~ " does not have. Correct `expr`, or add "
+                    ~ "the column to " ~ fact.name ~ " and its yml.") -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- set meta = model.config.meta -%}
+        {%- if meta.get('domain') not in ['case', 'survey', 'funder'] -%}
+            {%- do problems.append("semantic model '" ~ model.name ~ "' (" ~ model.original_file_path
+                ~ "): meta.domain must be case, survey or funder.") -%}
+        {%- endif -%}
+        {%- for measure in model.measures -%}
+            {%- set anchor = measure.agg_time_dimension or model.defaults.agg_time_dimension -%}
+            {%- set measure_meta = (measure.config or {}).get('meta', {}) -%}
+            {%- do measures.update({measure.name: {
+                'name': measure.name,
+                'agg': measure.agg,
+                'column': measure.expr or measure.name,
+                'percentile': (measure.agg_params or {}).get('percentile') if measure.agg == 'percentile' else 0.5,
+                'sql_type': _kpi_measure_type(measure, fact),
+                'fact': fact.name,
+                'fact_id': fact.unique_id,
+                'fact_columns': fact.columns.keys() | list,
+                'semantic_model': model.name,
+                'file': model.original_file_path,
+                'anchor_column': columns[anchor],
+                'group': model.name ~ '.' ~ columns[anchor],
+                'columns': columns,
+                'member_key': (model.entities | selectattr('type', 'equalto', 'primary') | first).expr,
+                'dimension_names': model.dimensions | map(attribute='name') | list,
+                'interval': measure_meta.get('interval'),
+                'disclosure': measure_meta.get('disclosure', 'person'),
+                'domain': meta.get('domain'),
+                'is_rolled': meta.get('grain') == 'rolled'
+            }}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(measures) }}
+{%- endmacro %}
+
+{#- Counts are BIGINT; sums are BIGINT over whole numbers and DECIMAL over anything else, never DOUBLE. -#}
+{% macro _kpi_measure_type(measure, fact) -%}
+    {%- set column_type = fact.columns.get(measure.expr or measure.name, {}).get('data_type') or '' -%}
+    {%- set is_whole = column_type | lower in ['tinyint', 'smallint', 'int', 'integer', 'bigint', 'boolean'] -%}
+    {{ return('bigint' if measure.agg != 'sum' or is_whole else 'decimal(28, 4)') }}
+{%- endmacro %}
+
+{#- One KPI: its meta, completed and checked, with the measures of its numerator and denominator. -#}
+{% macro _kpi_record(metric, measures, components, problems) -%}
+    {%- set meta = metric.config.meta -%}
+    {%- set at = "KPI metric '" ~ metric.name ~ "' (" ~ metric.original_file_path ~ "): " -%}
+    {%- set kpi = {'metric': metric.name, 'name': metric.label, 'description': metric.description,
+                   'file': metric.original_file_path} -%}
+    {%- for field, allowed in kpi_fields().items() -%}
+        {%- if field not in meta -%}
+            {%- do problems.append(at ~ "meta." ~ field ~ " is missing. State it"
+                ~ (": one of " ~ allowed['one_of'] | join(', ') if 'one_of' in allowed else "") ~ ".") -%}
+        {%- elif 'one_of' in allowed and meta[field] not in allowed['one_of'] -%}
+            {%- do problems.append(at ~ "meta." ~ field ~ " is '" ~ meta[field] ~ "'. Use one of "
+                ~ allowed['one_of'] | join(', ') ~ ".") -%}
+        {%- elif 'list_of' in allowed and allowed['list_of'] is not none -%}
+            {%- for value in meta[field] if value not in allowed['list_of'] -%}
+                {%- do problems.append(at ~ "meta." ~ field ~ " names '" ~ value ~ "'. Use "
+                    ~ allowed['list_of'] | join(', ') ~ ".") -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- do kpi.update({field: meta.get(field, [] if 'list_of' in allowed else none)}) -%}
+    {%- endfor -%}
+    {%- for field, default in kpi_optional_fields().items() -%}
+        {%- do kpi.update({field: meta.get(field, default)}) -%}
+    {%- endfor -%}
+    {%- for field in meta if field not in kpi_fields() and field not in kpi_optional_fields() -%}
+        {%- do problems.append(at ~ "meta." ~ field ~ " is not a field of a KPI. Remove it or correct its spelling.") -%}
+    {%- endfor -%}
+    {%- if metric.type == 'ratio' -%}
+        {%- do kpi.update({
+            'numerator': measures[components[metric.type_params.numerator.name]],
+            'denominator': measures[components[metric.type_params.denominator.name]]
+        }) -%}
+    {%- elif metric.type == 'simple' -%}
+        {%- do kpi.update({'numerator': measures[metric.type_params.measure.name], 'denominator': none}) -%}
+    {%- else -%}
+        {{ exceptions.raise_compiler_error(at ~ "type " ~ metric.type ~ " is not used here. Use simple or ratio.") }}
+    {%- endif -%}
+    {%- do kpi.update({
+        'domain': (kpi.denominator or kpi.numerator).domain,
+        'order': '%s|%06d' | format(kpi.kpi_id, (kpi.version or 0) | int)
+    }) -%}
+    {%- do _kpi_check_measures(kpi, at, problems) -%}
+    {{ return(kpi) }}
+{%- endmacro %}
+
+{#- The facts of a KPI have the columns, levels and slices that it asks for, and its statistic fits its measures. -#}
+{% macro _kpi_check_measures(kpi, at, problems) -%}
+    {%- set parts = [kpi.numerator] + ([kpi.denominator] if kpi.denominator else []) -%}
+    {%- for measure in parts -%}
+        {%- if measure.column not in measure.fact_columns -%}
+            {%- do problems.append(at ~ "measure '" ~ measure.name ~ "' reads column '" ~ measure.column ~ "', which "
+                ~ measure.fact ~ " does not have. Correct `expr` in " ~ measure.file ~ ", or add the column to "
+                ~ measure.fact ~ " and its yml.") -%}
+        {%- endif -%}
+        {%- if not measure.is_rolled -%}
+            {%- for level in kpi.levels if level != 'region' and level not in measure.columns -%}
+                {%- do problems.append(at ~ "level '" ~ level ~ "' is neither an entity nor a dimension of semantic model '"
+                    ~ measure.semantic_model ~ "'. Drop the level, or add it there.") -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- for slice in kpi.slices + ([kpi.base_slice] if kpi.base_slice else [])
+            if slice not in measure.dimension_names -%}
+            {%- do problems.append(at ~ "slice '" ~ slice ~ "' is not a dimension of semantic model '"
+                ~ measure.semantic_model ~ "'. Drop the slice, or add the dimension there.") -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for exclusion in kpi.exclusions if exclusion.get('column') is not none
+        and exclusion.column not in (kpi.denominator or kpi.numerator).fact_columns -%}
+        {%- do problems.append(at ~ "exclusion '" ~ exclusion.code ~ "' reads column '" ~ exclusion.column ~ "', which "
+            ~ (kpi.denominator or kpi.numerator).fact ~ " does not have. Correct the column.") -%}
+    {%- endfor -%}
+    {%- set needs_denominator = kpi.statistic in ['proportion', 'ratio', 'rate', 'mean'] -%}
+    {%- if needs_denominator != (kpi.denominator is not none) -%}
+        {%- do problems.append(at ~ "statistic '" ~ kpi.statistic ~ "' needs a metric of type "
+            ~ ("ratio" if needs_denominator else "simple") ~ ".") -%}
+    {%- endif -%}
+    {%- set expected = {'median': ['median'], 'quantile': ['percentile'], 'distinct_count': ['count_distinct']}.get(
+        kpi.statistic, ['sum', 'sum_boolean', 'count']) -%}
+    {%- for measure in parts if measure.agg not in expected -%}
+        {%- do problems.append(at ~ "statistic '" ~ kpi.statistic ~ "' does not go with measure '" ~ measure.name
+            ~ "' of agg " ~ measure.agg ~ ". Use agg " ~ expected | join(' or ') ~ ".") -%}
+    {%- endfor -%}
+    {%- if kpi.statistic == 'distinct_count' and not kpi.numerator.interval -%}
+        {%- do problems.append(at ~ "measure '" ~ kpi.numerator.name ~ "' counts distinct persons without saying when they"
+            ~ " are active. Give it config.meta.interval: [from, to].") -%}
+    {%- endif -%}
+    {%- set fitting = {'proportion': ['wilson', 'none'], 'rate': ['byar', 'none'], 'mean': ['t', 'none']}.get(
+        kpi.statistic, ['none']) -%}
+    {%- if kpi.interval_method not in fitting -%}
+        {%- do problems.append(at ~ "interval method '" ~ kpi.interval_method ~ "' does not go with statistic '"
+            ~ kpi.statistic ~ "'. Use " ~ fitting | join(' or ') ~ ".") -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Versions of one KPI may stand beside each other but not cover the same time twice; balancing KPIs exist. -#}
+{% macro _kpi_check_across(kpis, problems) -%}
+    {%- set ids = kpis | map(attribute='kpi_id') | list -%}
+    {%- for kpi in kpis -%}
+        {%- if kpi.balancing_kpi and kpi.balancing_kpi not in ids -%}
+            {%- do problems.append("KPI metric '" ~ kpi.metric ~ "' (" ~ kpi.file ~ "): balancing_kpi '" ~ kpi.balancing_kpi
+                ~ "' is not in the catalogue. Name a KPI that is.") -%}
+        {%- endif -%}
+        {%- for other in kpis if other.kpi_id == kpi.kpi_id and other.metric > kpi.metric -%}
+            {%- if other.version == kpi.version -%}
+                {%- do problems.append("KPI metric '" ~ other.metric ~ "' (" ~ other.file ~ "): " ~ kpi.kpi_id ~ " version "
+                    ~ kpi.version ~ " is already metric '" ~ kpi.metric ~ "'. Give the new definition a new version.") -%}
+            {%- elif (other.valid_from or '0000-00-00') | string <= (kpi.valid_to or '9999-12-31') | string
+                and (kpi.valid_from or '0000-00-00') | string <= (other.valid_to or '9999-12-31') | string -%}
+                {%- do problems.append("KPI metric '" ~ other.metric ~ "' (" ~ other.file ~ "): its validity overlaps that of '"
+                    ~ kpi.metric ~ "', another version of " ~ kpi.kpi_id ~ ". End the older one with valid_to the day before"
+                    ~ " valid_from of the newer.") -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+{%- endmacro %}

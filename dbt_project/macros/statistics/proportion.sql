@@ -1,0 +1,43 @@
+{#-
+    Wilson score interval of a proportion x of n, as a fraction in [0, 1]; NULL where n is 0 or NULL. The ends are exact
+    at x = 0 and x = n, where floating point would leave 0.9999999.
+-#}
+{% macro wilson_lower(x, n, confidence) -%}
+    {%- set z = z_quantile(confidence) -%}
+    (case
+        when {{ n }} > 0 and {{ x }} = 0 then 0e0
+        when {{ n }} > 0 then {{ ratio(
+            "2e0 * " ~ x ~ " + " ~ z ~ " * " ~ z ~ " - " ~ z ~ " * sqrt(" ~ z ~ " * " ~ z ~ " + 4e0 * " ~ x
+            ~ " * (1e0 - " ~ ratio(x, n) ~ "))",
+            "2e0 * (" ~ n ~ " + " ~ z ~ " * " ~ z ~ ")"
+        ) }}
+    end)
+{%- endmacro %}
+
+{% macro wilson_upper(x, n, confidence) -%}
+    {%- set z = z_quantile(confidence) -%}
+    (case
+        when {{ n }} > 0 and {{ x }} = {{ n }} then 1e0
+        when {{ n }} > 0 then {{ ratio(
+            "2e0 * " ~ x ~ " + " ~ z ~ " * " ~ z ~ " + " ~ z ~ " * sqrt(" ~ z ~ " * " ~ z ~ " + 4e0 * " ~ x
+            ~ " * (1e0 - " ~ ratio(x, n) ~ "))",
+            "2e0 * (" ~ n ~ " + " ~ z ~ " * " ~ z ~ ")"
+        ) }}
+    end)
+{%- endmacro %}
+
+{#-
+    Control limits of a funnel plot for a proportion at a centre p0 and a denominator n (the closed form of the inverse
+    Wilson limits), clipped to [0, 1].
+-#}
+{% macro funnel_lower(centre, n, confidence) -%}
+    (case when {{ n }} > 0 then greatest(
+        0e0, {{ centre }} - {{ z_quantile(confidence) }} * sqrt({{ ratio(centre ~ " * (1e0 - " ~ centre ~ ")", n) }})
+    ) end)
+{%- endmacro %}
+
+{% macro funnel_upper(centre, n, confidence) -%}
+    (case when {{ n }} > 0 then least(
+        1e0, {{ centre }} + {{ z_quantile(confidence) }} * sqrt({{ ratio(centre ~ " * (1e0 - " ~ centre ~ ")", n) }})
+    ) end)
+{%- endmacro %}
