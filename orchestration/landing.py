@@ -108,7 +108,7 @@ def receive(region: Region, ledger: Ledger, source: SourceBlock) -> list[Receipt
     new: list[Receipt] = []
     for path in region.deliveries_of(source):
         shown = _shown(region, path)
-        fingerprint = _fingerprint(path)
+        fingerprint = fingerprint_of(path)
         last = ledger.latest_at(source.id, shown)
         if last is not None and last.fingerprint == fingerprint:
             continue
@@ -290,7 +290,8 @@ def _shown(region: Region, path: Path) -> str:
     return os.path.relpath(path, region.root).replace(os.sep, "/")
 
 
-def _fingerprint(path: Path) -> str:
+def fingerprint_of(path: Path) -> str:
+    """Names, sizes and times of a file, or of all files of a folder: equal means that nothing was touched."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     stats = [(p.relative_to(path).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:32]

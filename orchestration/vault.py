@@ -24,9 +24,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sources.identifiers import birth_dates, name_keys, national_ids, postcode_keys
 
 from orchestration.extensions import load_extension
+from sources.identifiers import birth_dates, name_keys, national_ids, postcode_keys
 from sources.spec import MASK, Role, Table
 
 KEY_VARIABLE = "TRIGPOINT_VAULT_KEY"

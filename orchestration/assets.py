@@ -1,0 +1,265 @@
+"""The region as Dagster assets: landing, raw, models, release.
+
+What belongs here: kinds of assets, made by small factories from the region file and the dbt manifest, and the resource
+that holds the stages. What does not: what a stage does (``pipeline``), and when it runs (``automation``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator
+from dagster_dbt.asset_utils import build_dbt_specs
+
+from expectations.results import CheckResult
+from orchestration import gate
+from orchestration.pipeline import Pipeline
+from orchestration.progress import Progress
+from orchestration.region import Cadence, Region, SourceBlock, load_region
+from orchestration.transform import NodeResult
+from sources.connector import connectors
+
+OWNERS = ["team:data-engineering"]
+
+WINDOWS = {
+    Cadence.DAILY: timedelta(days=1),
+    Cadence.WEEKLY: timedelta(days=7),
+    Cadence.MONTHLY: timedelta(days=31),
+    Cadence.QUARTERLY: timedelta(days=92),
+    Cadence.YEARLY: timedelta(days=366),
+}
+"""After how long a source of a cadence is expected to have delivered; half as long again and it is late."""
+
+OUTSIDE = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""For steps that read what lies outside: a share that is away for a moment."""
+
+CONTEXT_KEY = dg.AssetKey(["raw", "context"])
+RELEASE_KEY = dg.AssetKey(["release"])
+
+
+class PipelineResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The stages of a region. ``as_of`` is the date that figures refer to; default: what the deliveries state."""
+
+    region_path: str
+    as_of: str | None = None
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The stages, with progress events going to ``state/progress.jsonl``."""
+        region = load_region(Path(self.region_path))
+        progress = Progress(region.state_dir / "progress.jsonl")
+        return Pipeline(region, progress, as_of=date.fromisoformat(self.as_of) if self.as_of else None)
+
+
+def landing_key(source_id: str) -> dg.AssetKey:
+    """Asset of one source's landed deliveries."""
+    return dg.AssetKey(["landing", source_id])
+
+
+def raw_key(kind: str) -> dg.AssetKey:
+    """Asset of the raw tables of one kind of source."""
+    return dg.AssetKey(["raw", kind])
+
+
+def landing_asset(region: Region, source: SourceBlock) -> dg.AssetsDefinition:
+    """One source's deliveries, received and landed."""
+    organisation = region.organisations[source.organisation].name
+    title = connectors()[source.kind].title
+    window = WINDOWS.get(source.cadence) if source.cadence else None
+    freshness = dg.FreshnessPolicy.time_window(fail_window=window * 1.5, warn_window=window) if window else None
+
+    @dg.asset(
+        key=landing_key(source.id),
+        group_name="landing",
+        description=f"Deliveries of {organisation} ({title}) as Parquet with provenance; identifiers go to the vault.",
+        kinds={"python", "parquet"},
+        owners=OWNERS,
+        tags={"kind": source.kind, "organisation": source.organisation},
+        freshness_policy=freshness,
+        retry_policy=OUTSIDE,
+    )
+    def landing(pipeline: PipelineResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        landed = pipeline.pipeline.land(source.id)
+        refused = [f"{d.name}: {d.refusal.message}" for d in landed if d.refusal]
+        return dg.MaterializeResult(
+            metadata={
+                "deliveries": len(landed),
+                "dagster/row_count": sum(d.landed_count for d in landed),
+                "refused": dg.MetadataValue.md("\n".join(f"- {line}" for line in refused) or "none"),
+            }
+        )
+
+    return landing
+
+
+def raw_asset(region: Region, kind: str) -> dg.AssetsDefinition:
+    """The raw tables of one kind: new deliveries checked by Great Expectations, what passed applied."""
+    sources = [source for source in region.sources if source.kind == kind]
+    names = gate.check_names(kind)
+
+    @dg.asset(
+        key=raw_key(kind),
+        deps=[landing_key(source.id) for source in sources],
+        group_name="raw",
+        description=f"Raw tables of all {connectors()[kind].title} sources: rows that passed their gate, with the "
+        "delivery, file and line they came from, and which of them are current.",
+        kinds={"duckdb", "greatexpectations"},
+        owners=OWNERS,
+        pool="warehouse",
+        check_specs=[
+            dg.AssetCheckSpec(name=name, asset=raw_key(kind), description=description)
+            for name, description in names.items()
+        ],
+    )
+    def raw(pipeline: PipelineResource) -> Iterator[Any]:
+        loaded = pipeline.pipeline.load(kind)
+        applied = sum(len(deliveries) for deliveries in loaded.applied.values())
+        yield dg.MaterializeResult(
+            metadata={"deliveries_checked": _deliveries(loaded.results), "deliveries_applied": applied}
+        )
+        yield from _check_results(raw_key(kind), names, loaded.results)
+
+    return raw
+
+
+def _deliveries(results: Sequence[CheckResult]) -> int:
+    return len({result.delivery_id for result in results})
+
+
+def _check_results(
+    key: dg.AssetKey, names: Mapping[str, str], results: Sequence[CheckResult]
+) -> Iterator[dg.AssetCheckResult]:
+    """One Dagster check result a rule: the worst of its outcomes over deliveries, tables and columns."""
+    for name in names:
+        mine = [r for r in results if gate.check_name(r) == name]
+        failed = [r for r in mine if r.outcome == "fail"]
+        errors = [r for r in mine if r.outcome == "error"]
+        severe = any(r.severity in ("submission", "error") for r in failed) or bool(errors)
+        yield dg.AssetCheckResult(
+            check_name=name,
+            asset_key=key,
+            passed=not failed and not errors,
+            severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
+            metadata={
+                "checked": sum(r.checked_count for r in mine),
+                "failed": sum(r.failed_count for r in failed),
+                "errors": len(errors),
+                "not_applicable": sum(1 for r in mine if r.outcome == "not_applicable"),
+                "where": dg.MetadataValue.md("\n".join(f"- {r.check_id}: {r.message}" for r in failed[:20]) or "none"),
+            },
+        )
+
+
+class Translator(DagsterDbtTranslator):
+    """dbt resources as assets: keys by schema, groups by layer, sources of a kind as one raw asset."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        if dbt_resource_props["resource_type"] == "source":
+            schema, name = dbt_resource_props["schema"], dbt_resource_props["name"]
+            kind = name.partition("__")[0]
+            return raw_key(kind) if schema == "raw" and kind in connectors() else CONTEXT_KEY
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        schema = str(dbt_resource_props["schema"])
+        return {"pub": "publish"}.get(schema, schema)
+
+
+def model_assets(dbt_manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Every seed and model of the dbt project, built in one invocation inside this process."""
+    specs, check_specs = build_dbt_specs(
+        manifest=dbt_manifest,
+        translator=Translator(),
+        select="fqn:*",
+        exclude="resource_type:unit_test",
+        selector="",
+        io_manager_key=None,
+        project=None,
+    )
+    specs = [spec.replace_attributes(owners=OWNERS, kinds={"dbt", "duckdb"}, skippable=False) for spec in specs]
+    keys = {spec.metadata["dagster_dbt/unique_id"]: spec.key for spec in specs}
+    checks = {spec.metadata["dagster_dbt/unique_id"]: spec for spec in check_specs if spec.metadata}
+
+    @dg.multi_asset(name="models", specs=specs, check_specs=check_specs, can_subset=True, pool="warehouse")
+    def models(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> Iterator[Any]:
+        nodes = {node.unique_id: node for node in pipeline.pipeline.build() or ()}
+        for unique_id, key in keys.items():
+            if key in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=key, metadata=_node_metadata(nodes.get(unique_id)))
+        for unique_id, spec in checks.items():
+            node = nodes.get(unique_id)
+            if node is not None:
+                yield dg.AssetCheckResult(
+                    check_name=spec.name,
+                    asset_key=spec.asset_key,
+                    passed=node.status in ("pass", "success"),
+                    severity=dg.AssetCheckSeverity.WARN if node.status == "warn" else dg.AssetCheckSeverity.ERROR,
+                    metadata={"failures": node.failures, "message": node.message},
+                )
+
+    return models
+
+
+def _node_metadata(node: NodeResult | None) -> dict[str, Any]:
+    if node is None:
+        return {"status": "unchanged"}
+    return {"status": node.status, "seconds": node.seconds}
+
+
+def context_asset(region: Region) -> dg.AssetsDefinition:
+    """What the models are told of the region; written with the build, shown so that lineage is whole."""
+
+    @dg.asset(
+        key=CONTEXT_KEY,
+        deps=[raw_key(kind) for kind in kinds(region)],
+        group_name="raw",
+        description="Region, organisations, sources, deliveries in force and the as-of date, as the models read them.",
+        kinds={"duckdb"},
+        owners=OWNERS,
+        pool="warehouse",
+    )
+    def context(pipeline: PipelineResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        return dg.MaterializeResult(metadata={"as_of": pipeline.pipeline.write_context().isoformat()})
+
+    return context
+
+
+def release_asset(dbt_manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """The release: made only if the final gate passes."""
+    published = [
+        Translator().get_asset_key(node)
+        for node in dbt_manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] == "pub"
+    ]
+    names = gate.check_names("publish")
+
+    @dg.asset(
+        key=RELEASE_KEY,
+        deps=published,
+        group_name="release",
+        description="An immutable folder for BI and regional bodies: served.duckdb, Parquet, dictionary, KPI "
+        "catalogue, aggregated quality, manifest. `releases/latest` moves only if the final gate passes.",
+        kinds={"duckdb", "parquet", "greatexpectations"},
+        owners=OWNERS,
+        pool="warehouse",
+        check_specs=[
+            dg.AssetCheckSpec(name=name, asset=RELEASE_KEY, description=description)
+            for name, description in names.items()
+        ],
+    )
+    def publish(pipeline: PipelineResource) -> Iterator[Any]:
+        published = pipeline.pipeline.publish()
+        yield dg.MaterializeResult(metadata={"release": published.folder.name, "is_new": published.is_new})
+        yield from _check_results(RELEASE_KEY, names, published.results)
+
+    return publish
+
+
+def kinds(region: Region) -> list[str]:
+    """Kinds of the region's sources, sorted."""
+    return sorted({source.kind for source in region.sources})

@@ -1,0 +1,229 @@
+"""The command line: `trigpoint`.
+
+What belongs here: reading arguments, showing progress and results, exit codes. What does not: doing the work.
+
+Exit codes: 0 done; 1 the run failed; 2 wrong usage or region file; 3 the final gate refused; 4 another run holds the
+region; 5 not to be read (restricted or absent).
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Trigpoint: funder, case-management and survey data in, benchmark-ready marts out.",
+    pretty_exceptions_enable=False,
+)
+quarantine_app = typer.Typer(no_args_is_help=True, help="Deliveries that are paused, and rows that are held back.")
+app.add_typer(quarantine_app, name="quarantine")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+RegionOption = Annotated[Path, typer.Option("--region", "-r", help="The region file.", envvar="TRIGPOINT_REGION")]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="Date that figures refer to (YYYY-MM-DD); default: as deliveries state.")
+]
+
+
+def main() -> None:
+    """Entry point: turns known failures into a sentence and an exit code."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "False")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+    app()
+
+
+def fail(message: str, code: int) -> typer.Exit:
+    """Print what went wrong and give the exception that ends the program with a code."""
+    err.print(f"[red]error[/red] {escape(message)}")
+    return typer.Exit(code)
+
+
+def region_at(path: Path):  # type: ignore[no-untyped-def]
+    """The region, or an exit with every problem of its file."""
+    from orchestration.region import RegionFileError, load_region
+
+    try:
+        return load_region(path)
+    except RegionFileError as error:
+        for problem in error.problems:
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+
+
+def day(text: str | None) -> date | None:
+    """A date option."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise fail(f"--as-of {text}: not a date; write YYYY-MM-DD", 2) from None
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(help="Folder to make.")]) -> None:
+    """Make the folder of a new region: a region file to fill in, its JSON Schema, and a drop folder."""
+    from orchestration.scaffold import scaffold
+
+    try:
+        made = scaffold(directory)
+    except FileExistsError as error:
+        raise fail(f"{error}; choose another folder", 2) from None
+    for path in made:
+        out.print(f"made  {path}")
+    out.print(f"next  edit {directory / 'region.yml'}, then: trigpoint check --region {directory / 'region.yml'}")
+
+
+@app.command()
+def sample(
+    to: Annotated[Path, typer.Option("--to", help="Folder to write.")],
+    people: Annotated[int, typer.Option(min=40, help="How many people.")] = 5000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+) -> None:
+    """Write a synthetic region in the real file formats."""
+    from sources.sample import write_region
+
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("sample region", total=1.0)
+        write_region(
+            to,
+            people=people,
+            seed=seed,
+            progress=lambda stage, done: bar.update(task, description=stage, completed=done),
+        )
+    out.print(f"Sample region of {people:,} people in {to} (seed {seed}); its region file is {to / 'region.yml'}")
+
+
+@app.command()
+def check(region: RegionOption) -> None:
+    """Say whether every source can be reached and read, before anything runs."""
+    from orchestration.doctor import examine
+
+    loaded = region_at(region)
+    worst = 0
+    for finding in examine(loaded):
+        colour = {"ok": "green", "warning": "yellow", "error": "red"}[finding.level]
+        out.print(f"[{colour}]{finding.level:<8}[/{colour}] {escape(finding.source):<24} {escape(finding.message)}")
+        worst = max(worst, 1 if finding.level == "error" else 0)
+    raise typer.Exit(worst)
+
+
+@app.command()
+def prepare(region: RegionOption) -> None:
+    """Build the dbt manifest ahead, as Dagster needs it to load."""
+    from orchestration.transform import prepare as prepare_manifest
+
+    out.print(f"manifest  {prepare_manifest(region_at(region))}")
+
+
+@app.command()
+def run(region: RegionOption, as_of: AsOfOption = None) -> None:
+    """Run the main job: receive, land, check, load, build, gate and publish."""
+    from orchestration.console import RunDisplay
+    from orchestration.runner import RunFailedError, run_main
+    from orchestration.summary import summarise
+
+    loaded = region_at(region)
+    when = day(as_of)
+    with RunDisplay(err) as display:
+        try:
+            outcome = run_main(loaded, as_of=when, listener=display.on_event)
+        except RunFailedError as error:
+            display.stop()
+            raise fail(str(error), error.exit_code) from None
+    out.print(summarise(loaded, outcome))
+
+
+@app.command()
+def dev(region: RegionOption, port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000) -> None:
+    """Open the Dagster UI on a region, with its schedules and sensor."""
+    from orchestration.runner import dagster_home
+    from orchestration.transform import prepare as prepare_manifest
+
+    loaded = region_at(region)
+    prepare_manifest(loaded)
+    os.environ["TRIGPOINT_REGION"] = str(loaded.path)
+    os.environ["DAGSTER_HOME"] = str(dagster_home(loaded))
+    program = str(Path(sys.executable).parent / "dagster")
+    arguments = [program, "dev", "-m", "orchestration.definitions", "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(program, arguments)  # noqa: S606
+
+
+@app.command()
+def status(region: RegionOption) -> None:
+    """Show sources, their last deliveries, what is paused, and the latest release."""
+    from orchestration.status import show
+
+    out.print(show(region_at(region)))
+
+
+@app.command()
+def explain(
+    kpi: Annotated[str, typer.Argument(help="KPI id, such as OC-05.")],
+    region: RegionOption,
+    period: Annotated[str, typer.Option(help="2025-01 (month), 2025-Q1, FY2024 or R12-2025-01 (rolling 12 months).")],
+    organisation: Annotated[str | None, typer.Option(help="Organisation id; default: the whole region.")] = None,
+    release: Annotated[str | None, typer.Option(help="Release id; default: the latest.")] = None,
+    members: Annotated[int, typer.Option(min=0, help="How many members to list.")] = 10,
+) -> None:
+    """Explain one published figure: its definition, its value, and who was counted, down to file and line."""
+    from orchestration.explain import ExplainError, explain_figure
+
+    try:
+        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members))
+    except ExplainError as error:
+        raise fail(str(error), 5) from None
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the region file, for editors."""
+    from orchestration.region import json_schema
+
+    sys.stdout.write(json_schema())
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    region: RegionOption,
+    organisation: Annotated[str | None, typer.Option(help="Only this organisation.")] = None,
+) -> None:
+    """List paused deliveries and counts of rows held back, by source, table and rule."""
+    from orchestration.status import show_quarantine
+
+    out.print(show_quarantine(region_at(region), organisation))
+
+
+@quarantine_app.command("release")
+def quarantine_release(
+    delivery: Annotated[str, typer.Argument(help="Delivery id, or the start of it.")],
+    region: RegionOption,
+    reason: Annotated[str, typer.Option(help="Why it may go on; kept in the ledger.")],
+) -> None:
+    """Release a paused delivery: the next run loads it."""
+    from orchestration.ledger import Ledger
+    from orchestration.status import paused
+
+    loaded = region_at(region)
+    found = [d for d in paused(loaded) if d.delivery_id.startswith(delivery)]
+    if len(found) != 1:
+        known = ", ".join(d.delivery_id[:12] for d in paused(loaded)) or "none"
+        raise fail(f"{delivery}: {len(found)} paused deliveries start so; paused: {known}", 2)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    Ledger(loaded.state_dir).release(found[0].delivery_id, by=getpass.getuser(), at=at, reason=reason)
+    out.print(f"released {found[0].delivery_id} of {found[0].source_id}; the next run loads it")

@@ -1,0 +1,67 @@
+"""What `trigpoint check` finds: whether every source can be reached and read, before anything runs.
+
+What belongs here: looking, without changing anything. What does not: judging rows (``expectations``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestration.region import Region, SourceBlock
+from orchestration.vault import KEY_VARIABLE
+from sources.connector import connectors
+from sources.delivery import open_delivery
+from sources.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found, with what to do about it."""
+
+    level: Literal["ok", "warning", "error"]
+    source: str
+    message: str
+
+
+def examine(region: Region) -> Iterator[Finding]:
+    """Look at the region's places and at every source's deliveries."""
+    yield from _places(region)
+    for source in region.sources:
+        yield from _source(region, source)
+
+
+def _places(region: Region) -> Iterator[Finding]:
+    if not os.access(region.root, os.W_OK):
+        yield Finding("error", "region", f"can't write beside {region.path.name}; state lies there")
+    if os.environ.get(KEY_VARIABLE) is None:
+        yield Finding(
+            "warning",
+            "vault",
+            f"{KEY_VARIABLE} is not set: a key is kept in vault/local.key, which is for one machine and for trying out",
+        )
+
+
+def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
+    deliveries = region.deliveries_of(source)
+    if not deliveries:
+        yield Finding("error", source.id, f"nothing at {source.location}; correct the location or wait for a delivery")
+        return
+    connector = connectors()[source.kind]
+    readable = 0
+    for path in deliveries:
+        try:
+            with open_delivery(path) as delivery:
+                facts = connector.inspect(delivery, source.mapping)
+            readable += 1
+        except RefusedError as error:
+            yield Finding("warning", source.id, f"{path.name} will be refused: {error.message} {error.fix}")
+        except OSError as error:
+            yield Finding("error", source.id, f"{path.name} can't be read: {error.strerror}; check its permissions")
+    if readable:
+        stated = f", the last one exported {facts.stated_at}" if facts.stated_at else ""
+        yield Finding("ok", source.id, f"{readable} of {len(deliveries)} deliveries readable{stated}")
+    else:
+        yield Finding("error", source.id, f"none of {len(deliveries)} deliveries can be used")

@@ -1,0 +1,296 @@
+"""The stages of the main job, each a function of what lies on disk.
+
+What belongs here: receive and land, gate and load, build, gate and publish, in terms of a region; each stage can be
+killed anywhere and run again, because what it leaves behind is either complete or not there. What does not: Dagster
+(``assets``), formats, rules and models.
+
+The stages hand nothing to each other in memory. A lock keeps two processes from being in a stage at the same time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.results import CheckResult
+from orchestration import gate, release
+from orchestration.ages import refresh_ages
+from orchestration.context import as_of_date, write_deliveries, write_region
+from orchestration.landing import MANIFEST, Landed, land, landing_path, read_manifest, receive
+from orchestration.ledger import Ledger
+from orchestration.loader import Accepted, apply_source
+from orchestration.progress import Progress
+from orchestration.project import code_fingerprint
+from orchestration.region import Region, SourceBlock
+from orchestration.transform import NodeResult, build, manifest
+from orchestration.vault import Vault
+from orchestration.warehouse import connect, ensure_tables
+from sources.connector import connectors
+
+
+class BusyError(Exception):
+    """Another process is working on this region."""
+
+
+class GateError(Exception):
+    """The final gate does not let this state be published; ``latest`` stays where it is."""
+
+    def __init__(self, failed: Sequence[CheckResult]):
+        lines = [f"{result.check_id}: {result.message}" for result in failed]
+        super().__init__("the final gate refuses publication:\n" + "\n".join(lines))
+        self.failed = list(failed)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What gating and loading the sources of one kind came to."""
+
+    results: Sequence[CheckResult] = ()
+    """Results of the deliveries that were checked now."""
+    applied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Source → deliveries applied now."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What publishing came to."""
+
+    folder: Path
+    is_new: bool
+    results: Sequence[CheckResult]
+
+
+class Pipeline:
+    """The stages for one region."""
+
+    def __init__(self, region: Region, progress: Progress, *, as_of: date | None = None):
+        self.region = region
+        self.progress = progress
+        self.as_of = as_of
+        self.published_now = False
+        """Whether :meth:`publish` made a release that was not there before."""
+
+    @cached_property
+    def vault(self) -> Vault:
+        return Vault.at(self.region.vault_dir)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the region for a stage. Raises :class:`BusyError` if another process has it."""
+        self.region.state_dir.mkdir(parents=True, exist_ok=True)
+        with (self.region.state_dir / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BusyError(f"another run is working on {self.region.path.name}; wait for it to end") from None
+            yield
+
+    # Receive and land ---------------------------------------------------------------------------------------------
+
+    def land(self, source_id: str) -> list[Landed]:
+        """Receive what is new at a source's location and land it. Returns the deliveries landed now."""
+        source = self.region.source(source_id)
+        landed: list[Landed] = []
+        with self.locked(), self.progress.stage("land", source=source_id) as outcome:
+            ledger = Ledger(self.region.state_dir)
+            receive(self.region, ledger, source)
+            version = connectors()[source.kind].version
+            for receipt in _latest_receipts(ledger, source_id):
+                target = landing_path(self.region, source_id, receipt.delivery_id, version)
+                if (target / MANIFEST).exists():
+                    continue
+                self.progress.event("landing", source=source_id, delivery=receipt.delivery_id)
+                with _as_received(self.region, self.vault, receipt) as path:
+                    landed.append(land(self.region, self.vault, source, receipt, path))
+            outcome.update(deliveries=len(landed), rows=sum(d.landed_count for d in landed))
+        return landed
+
+    def deliveries(self, source: SourceBlock) -> list[Landed]:
+        """A source's landed deliveries in order: by stated export time, then by their last receipt."""
+        ledger = Ledger(self.region.state_dir)
+        version = connectors()[source.kind].version
+        found = []
+        for receipt in _latest_receipts(ledger, source.id):
+            folder = landing_path(self.region, source.id, receipt.delivery_id, version)
+            if (folder / MANIFEST).exists():
+                landed = read_manifest(folder)
+                found.append(((landed.stated_at or "", receipt.sequence), landed))
+        return [landed for _, landed in sorted(found, key=lambda item: item[0])]
+
+    # Gate and load ------------------------------------------------------------------------------------------------
+
+    def load(self, kind: str) -> Loaded:
+        """Check the new deliveries of a kind and apply what passed. Returns what was done."""
+        sources = [source for source in self.region.sources if source.kind == kind]
+        with self.locked(), self.progress.stage("load", kind=kind) as outcome:
+            ordered = {source.id: self.deliveries(source) for source in sources}
+            with connect(self.region.warehouse_path) as connection:
+                ensure_tables(connection)
+                gate.ensure_tables(connection)
+                results = gate.check_new(self.region, connection, kind, ordered)
+                self.progress.event("gated", kind=kind, results=len(results))
+                applied = {}
+                for source in sources:
+                    accepted = self._accepted(connection, source, ordered[source.id])
+                    done = apply_source(connection, source.id, kind, accepted)
+                    if done.deliveries or done.replayed:
+                        refresh_ages(connection, self.vault, source.id, kind)
+                        self.progress.event("applied", source=source.id, deliveries=len(done.deliveries))
+                        applied[source.id] = done.deliveries
+            outcome.update(applied=sum(len(d) for d in applied.values()))
+        return Loaded(results, applied)
+
+    def _accepted(
+        self, connection: duckdb.DuckDBPyConnection, source: SourceBlock, ordered: Sequence[Landed]
+    ) -> list[Accepted]:
+        status = gate.statuses(connection, Ledger(self.region.state_dir).released)
+        version = connectors()[source.kind].version
+        return [
+            Accepted(
+                landed,
+                landing_path(self.region, source.id, landed.delivery_id, version),
+                gate.held_rows(connection, landed.delivery_id),
+            )
+            for landed in ordered
+            if status[landed.delivery_id][0] == "loaded"
+        ]
+
+    # Build --------------------------------------------------------------------------------------------------------
+
+    def build(self) -> list[NodeResult] | None:
+        """Build the models if anything they depend on changed. Returns the nodes, or None if nothing did."""
+        with self.locked(), self.progress.stage("build") as outcome:
+            self.write_context()
+            built, full_refresh = self._build_state()
+            if built:
+                outcome.update(nodes=0)
+                return None
+            nodes = build(
+                self.region,
+                full_refresh=full_refresh,
+                on_node=lambda n: self.progress.event("node", node=n.unique_id, status=n.status, seconds=n.seconds),
+            )
+            self._note_built()
+            outcome.update(nodes=len(nodes), full_refresh=full_refresh)
+            return nodes
+
+    def write_context(self) -> date:
+        """Tell the models what the region, its deliveries and the as-of date are. Returns the as-of date."""
+        ordered = {source.id: self.deliveries(source) for source in self.region.sources}
+        with connect(self.region.warehouse_path) as connection:
+            ensure_tables(connection)
+            gate.ensure_tables(connection)
+            status = gate.statuses(connection, Ledger(self.region.state_dir).released)
+            loaded = [d for ds in ordered.values() for d in ds if status[d.delivery_id][0] == "loaded"]
+            as_of = as_of_date((d.stated_at for d in loaded), self.as_of)
+            write_region(connection, self.region, as_of)
+            write_deliveries(connection, ordered, status)
+        return as_of
+
+    def _build_state(self) -> tuple[bool, bool]:
+        """(nothing to do, everything is to be rebuilt)."""
+        with connect(self.region.warehouse_path, read_only=True) as connection:
+            context = connection.execute(
+                "SELECT last_built_seq = load_seq, built_code, built_context, "
+                + _CONTEXT_HASH
+                + " FROM ops.run_context"
+            ).fetchone()
+        if context is None:
+            return False, True
+        is_current, built_code, built_context, now = context
+        same_code = built_code == code_fingerprint()
+        return is_current and same_code and built_context == now, not same_code
+
+    def _note_built(self) -> None:
+        with connect(self.region.warehouse_path) as connection:
+            connection.execute("BEGIN")
+            connection.execute(
+                "UPDATE ops.run_context SET last_built_seq = load_seq, built_code = ?, "
+                f"built_context = {_CONTEXT_HASH}",
+                [code_fingerprint()],
+            )
+            connection.execute("DELETE FROM core.dirty_person")
+            connection.execute("COMMIT")
+
+    # Gate and publish ---------------------------------------------------------------------------------------------
+
+    def publish(self) -> Published:
+        """Let the final gate look at the warehouse itself, then make the release and move ``latest``.
+
+        Raises :class:`GateError` if the gate refuses; then nothing is published.
+        """
+        with self.locked(), self.progress.stage("publish") as outcome:
+            built, _ = self._build_state()
+            if not built:
+                raise BusyError("the warehouse changed since it was built; run again")
+            pins = self.pins()
+            done = self.region.releases_dir / pins.release_id
+            if (done / release.MANIFEST).exists() and release.latest(self.region) == done.resolve():
+                outcome.update(release=pins.release_id, is_new=False)
+                return Published(done, False, ())
+            results = gate.check_final(self.region)
+            failed = [r for r in results if r.severity == "error" and r.outcome in ("fail", "error")]
+            self.progress.event("final_gate", results=len(results), failed=len(failed))
+            if failed:
+                raise GateError(failed)
+            with connect(self.region.warehouse_path) as connection:
+                folder, is_new = release.publish(self.region, connection, pins, manifest(self.region))
+            self.published_now = is_new
+            outcome.update(release=pins.release_id, is_new=is_new)
+            return Published(folder, is_new, results)
+
+    def pins(self) -> release.Pins:
+        """The pins of the warehouse as it is built now."""
+        with connect(self.region.warehouse_path, read_only=True) as connection:
+            as_of = connection.execute("SELECT as_of FROM ops.run_context").fetchone()
+            deliveries = connection.execute(
+                "SELECT source_id, delivery_id, connector_version, status FROM ops.delivery "
+                "ORDER BY source_id, received_order"
+            ).fetchall()
+        if as_of is None:
+            raise BusyError("the warehouse has not been built")
+        return release.pin(self.region, as_of[0], deliveries)
+
+
+_CONTEXT_HASH = """(SELECT md5(concat_ws('|', as_of::VARCHAR,
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.region AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.organisation AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.source_config AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.kpi_target AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.delivery AS t))) FROM ops.run_context)"""
+"""What the models are told, as one value: if it changes, they are built again."""
+
+
+def _latest_receipts(ledger: Ledger, source_id: str) -> list[Any]:
+    """The last receipt of each of a source's deliveries, in order of receipt."""
+    latest = {r.delivery_id: r for r in ledger.receipts if r.source_id == source_id}
+    return sorted(latest.values(), key=lambda r: r.sequence)
+
+
+@contextmanager
+def _as_received(region: Region, vault: Vault, receipt: Any) -> Iterator[Path]:
+    """The delivery where it was received or, if it is gone from there, from the vault's original."""
+    path = (region.root / receipt.path).resolve()
+    kept = vault.directory / "originals" / f"{receipt.delivery_id}.tar.enc"
+    if not kept.exists():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(dir=vault.directory) as scratch:
+        packed = Path(scratch) / "original.tar"
+        with packed.open("wb") as file:
+            for chunk in vault.open_original(receipt.delivery_id):
+                file.write(chunk)
+        with tarfile.open(packed) as archive:
+            archive.extractall(scratch, filter="data")
+        packed.unlink()
+        yield Path(scratch) / path.name

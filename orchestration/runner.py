@@ -1,0 +1,115 @@
+"""Runs the main Dagster job in this process, for the command line and for tests.
+
+What belongs here: preparing, executing and reporting one run. What does not: the job itself (``automation``).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from orchestration.region import Region
+
+_DAGSTER_YAML = """\
+telemetry:
+  enabled: false
+run_queue:
+  max_concurrent_runs: 1
+"""
+
+
+class RunFailedError(Exception):
+    """The run failed; the message says at which step, why, and what to do next."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run came to."""
+
+    release: Path
+    is_new: bool
+    """False: the same pins were published before; nothing changed."""
+
+
+def dagster_home(region: Region) -> Path:
+    """Dagster's own state for a region: run history, schedules, sensor cursors."""
+    home = region.state_dir / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "dagster.yaml"
+    if not path.exists():
+        path.write_text(_DAGSTER_YAML, encoding="utf-8")
+    return home
+
+
+def run_main(
+    region: Region, *, as_of: date | None = None, listener: Callable[[dict[str, Any]], None] = lambda _: None
+) -> RunOutcome:
+    """Execute the main job. Raises :class:`RunFailedError`."""
+    from orchestration.pipeline import Pipeline
+    from orchestration.progress import Progress
+    from orchestration.transform import BuildError, prepare
+
+    progress = Progress(region.state_dir / "progress.jsonl", listener)
+    try:
+        with progress.stage("prepare"):
+            prepare(region)
+        pipeline = Pipeline(region, progress, as_of=as_of)
+        _execute(region, pipeline)
+        folder = region.releases_dir / pipeline.pins().release_id
+        progress.event("run_finished", release=folder.name, is_new=pipeline.published_now)
+        return RunOutcome(folder, pipeline.published_now)
+    except BuildError as error:
+        raise RunFailedError(str(error), 1) from error
+    finally:
+        progress.close()
+
+
+def _execute(region: Region, pipeline: Any) -> None:
+
+    from orchestration.assets import PipelineResource
+    from orchestration.definitions import build_definitions
+
+    class Prepared(PipelineResource):
+        """Hands the assets the pipeline of this process, so that its listener hears what happens."""
+
+        @property
+        def pipeline(self) -> Any:
+            return pipeline
+
+    resource = Prepared(region_path=str(region.path))
+    job = build_definitions(region, resources={"pipeline": resource}).resolve_job_def("main")
+    # The run's own events are told by the progress log; Dagster's would drown them.
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with _instance() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    if not result.success:
+        raise _failure([event for event in result.all_events if event.is_step_failure])
+
+
+def _instance() -> Any:
+    import dagster as dg
+
+    return dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
+
+
+def _failure(events: list[Any]) -> RunFailedError:
+    causes = []
+    code = 1
+    for event in events:
+        error = event.step_failure_data.error
+        while error.cause is not None:
+            error = error.cause
+        name = error.cls_name or "error"
+        code = {"GateError": 3, "BusyError": 4}.get(name, code)
+        causes.append(f"{event.step_key}: {error.message.strip().removeprefix(name + ': ')}")
+    advice = "What was landed and loaded stays; `trigpoint run` goes on from there."
+    return RunFailedError("\n".join(causes) + "\n" + advice, code)
