@@ -341,7 +341,8 @@ def _group(table: Table, alias: str) -> str:
 def _version(table: Table, alias: str) -> str:
     if table.version_column is None:
         return "CAST(NULL AS TIMESTAMP)"
-    return parsed_timestamp(f"{alias}.{quoted(table.version_column)}")
+    column = f"{alias}.{quoted(table.version_column)}"
+    return column if table.version_is_text else parsed_timestamp(column)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object) -> int:

@@ -62,6 +62,13 @@ def prepare(region: Region) -> Path:
     return path
 
 
+def compile_models(region: Region) -> Path:
+    """Compile every model against an empty warehouse. Returns the manifest, which then holds the compiled SQL."""
+    create_empty(region.warehouse_path)
+    _invoke(region, ["compile"])
+    return target_dir(region) / "manifest.json"
+
+
 def manifest(region: Region) -> dict[str, Any]:
     """The manifest built by :func:`prepare`. Raises :class:`ManifestError` if it is missing or stale."""
     path = target_dir(region) / "manifest.json"
