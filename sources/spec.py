@@ -91,6 +91,8 @@ class Table:
     """False: rows that share a key within one delivery are all kept (they are reported, not merged)."""
     version_column: str | None = None
     """Of two versions of a record the one with the greater value wins, whatever the order of arrival."""
+    version_is_text: bool = False
+    """Versions sort as text, such as a padded count; otherwise they are timestamps."""
     deleted_column: str | None = None
     """A non-empty value marks the record as deleted by the sender (a tombstone)."""
     scope_column: str | None = None
