@@ -1,0 +1,186 @@
+"""`trigpoint explain`: one published figure, its definition, and who was counted, down to file and line.
+
+What belongs here: reading a release and its frozen members. What does not: computing anything: what is shown is what
+was published, and the members are those that the release counted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestration.region import Region
+from orchestration.release import SERVED, latest, read_manifest
+
+
+class ExplainError(Exception):
+    """The figure can't be explained; the message says why and what would work."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """A period as named on the command line."""
+
+    type_code: str
+    start_on: date
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published figure with its definition and what stands behind it."""
+
+    definition: dict[str, Any]
+    value: dict[str, Any]
+    members: list[dict[str, Any]] | None
+    """None where they are not to be read."""
+    refusal: str | None
+    """Why the members are not shown."""
+
+
+def parse_period(text: str, financial_year_start: int) -> Period:
+    """``2025-01`` month, ``2025-Q1`` quarter, ``FY2024`` financial year starting in 2024, ``R12-2025-01`` the twelve
+    months that end with January 2025. Raises :class:`ExplainError` for anything else."""
+    if match := re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text):
+        return Period("month", date(int(match[1]), int(match[2]), 1))
+    if match := re.fullmatch(r"(\d{4})-Q([1-4])", text):
+        return Period("quarter", date(int(match[1]), 3 * int(match[2]) - 2, 1))
+    if match := re.fullmatch(r"FY(\d{4})", text):
+        return Period("financial_year", date(int(match[1]), financial_year_start, 1))
+    if match := re.fullmatch(r"R12-(\d{4})-(0[1-9]|1[0-2])", text):
+        year, month = int(match[1]), int(match[2])
+        return Period("rolling12", date(year - 1, month + 1, 1) if month < 12 else date(year, 1, 1))
+    raise ExplainError(f"{text}: not a period; write 2025-01, 2025-Q1, FY2024 or R12-2025-01")
+
+
+def find_figure(
+    region: Region, kpi: str, period: str, organisation: str | None = None, release_id: str | None = None
+) -> tuple[Path, Figure]:
+    """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`."""
+    folder = _release(region, release_id)
+    start = region.model.region.financial_year_start
+    if organisation is not None:
+        if organisation not in region.organisations:
+            raise ExplainError(f"no organisation '{organisation}'; known: {', '.join(sorted(region.organisations))}")
+        start = region.organisations[organisation].financial_year_start or start
+    wanted = parse_period(period, start)
+    level, key = ("organisation", organisation) if organisation else ("region", region.id)
+    with duckdb.connect(str(folder / SERVED), read_only=True) as served:
+        definition = _one(served, "SELECT * FROM pub.pub_kpi_catalogue WHERE kpi_id = ? ORDER BY version DESC", [kpi])
+        if definition is None:
+            known = [row[0] for row in served.execute("SELECT kpi_id FROM pub.pub_kpi_catalogue ORDER BY 1").fetchall()]
+            raise ExplainError(f"no KPI '{kpi}' in {folder.name}; published: {', '.join(known)}")
+        value = _one(
+            served,
+            "SELECT * FROM pub.pub_kpi_timeseries WHERE kpi_id = ? AND level_code = ? AND level_key = ? "
+            "AND slice_code = 'all' AND period_type_code = ? AND period_start_on = ? ORDER BY version DESC",
+            [kpi, level, key, wanted.type_code, wanted.start_on],
+        )
+    if value is None:
+        raise ExplainError(f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}")
+    members, refusal = _members(region, folder.name, kpi, organisation, value)
+    return folder, Figure(definition, value, members, refusal)
+
+
+def explain_figure(
+    region: Region, kpi: str, period: str, organisation: str | None, release_id: str | None, limit: int
+) -> RenderableType:
+    """A figure for the terminal."""
+    folder, figure = find_figure(region, kpi, period, organisation, release_id)
+    manifest = read_manifest(folder)
+    head = Table.grid(padding=(0, 2))
+    for label, name in (
+        ("KPI", "kpi_id"),
+        ("name", "kpi_name"),
+        ("definition", "description"),
+        ("question", "question"),
+        ("version", "version"),
+        ("owner", "owner"),
+    ):
+        head.add_row(label, str(figure.definition.get(name, "")))
+    head.add_row("release", f"{folder.name} ({manifest['status']}, as of {manifest['as_of']})")
+    parts: list[RenderableType] = [head, Text(), _published(figure.value)]
+    if figure.members is None:
+        parts.append(Text(f"\nMembers are not shown: {figure.refusal}"))
+    else:
+        parts += [Text(), _member_table(figure.members, limit)]
+    return Group(*parts)
+
+
+def _published(value: dict[str, Any]) -> Table:
+    table = Table(title="Published value", title_justify="left", show_header=False, box=None)
+    for name, content in value.items():
+        if content is not None and name not in ("kpi_id", "version", "slice_code", "slice_value"):
+            table.add_row(name, str(content))
+    return table
+
+
+def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
+    numerator = sum(1 for m in members if m["in_numerator"])
+    denominator = sum(1 for m in members if m["in_denominator"])
+    title = f"{len(members)} members (restricted): {numerator} in the numerator, {denominator} in the denominator"
+    table = Table(title=title, title_justify="left", box=None)
+    for name in ("anchor", "num", "den", "excluded", "delivery", "file", "line"):
+        table.add_column(name)
+    for m in members[:limit]:
+        table.add_row(
+            str(m["anchor_on"]),
+            "1" if m["in_numerator"] else "",
+            "1" if m["in_denominator"] else "",
+            m["exclusion_code"] or "",
+            (m["delivery_id"] or "")[:12],
+            m["file_name"] or "",
+            str(m["line_number"] or ""),
+        )
+    if len(members) > limit:
+        table.caption = f"and {len(members) - limit} more; --members {len(members)} lists all"
+    return table
+
+
+def _members(
+    region: Region, release_id: str, kpi: str, organisation: str | None, value: dict[str, Any]
+) -> tuple[list[dict[str, Any]] | None, str | None]:
+    path = region.members_dir / release_id / f"{kpi}.parquet"
+    if not region.members_dir.exists():
+        return None, "this copy of the region has no members/ folder; ask whoever runs the platform"
+    if not os.access(region.members_dir, os.R_OK | os.X_OK):
+        return None, "members/ is restricted to the people who run the platform; ask one of them"
+    if not path.exists():
+        return None, f"no members of {kpi} were frozen with release {release_id}"
+    if not os.access(path, os.R_OK):
+        return None, "members/ is restricted to the people who run the platform; ask one of them"
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT * FROM read_parquet(?) WHERE anchor_on BETWEEN ? AND ? AND (? IS NULL OR organisation_id = ?) "
+            "ORDER BY anchor_on, member_key",
+            [path.as_posix(), value["period_start_on"], value["period_end_on"], organisation, organisation],
+        )
+        names = [d[0] for d in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()], None
+
+
+def _release(region: Region, release_id: str | None) -> Path:
+    if release_id is None:
+        folder = latest(region)
+        if folder is None:
+            raise ExplainError("nothing is published yet; run `trigpoint run` first")
+        return folder
+    folder = region.releases_dir / release_id
+    if not re.fullmatch(r"[\w.-]+", release_id) or not (folder / SERVED).exists():
+        raise ExplainError(f"no release '{release_id}' below {region.releases_dir.name}/")
+    return folder
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> dict[str, Any] | None:
+    found = connection.execute(query, parameters)
+    names = [d[0] for d in found.description or ()]
+    row = found.fetchone()
+    return dict(zip(names, row, strict=True)) if row else None
