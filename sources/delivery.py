@@ -115,6 +115,10 @@ class Delivery:
         entry = self._entries[name]
         return cast(BinaryIO, io.BufferedReader(_GuardedStream(name, entry, self.limits), buffer_size=_CHUNK))
 
+    def folder_of(self, name: str) -> str:
+        """Name of the folder that holds a member as it was sent, also where all members share it; empty if none."""
+        return PurePosixPath(self._entries[name].name).parent.name
+
     def read_bytes(self, name: str, limit: int) -> bytes:
         """A whole member, for files that must be in memory; refused when it has more than ``limit`` bytes."""
         with self.open(name) as stream:
