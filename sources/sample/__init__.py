@@ -1,1 +1,5 @@
 """The synthetic sample region, written in the real file formats of the connectors."""
+
+from sources.sample.region import SampleSummary, write_region
+
+__all__ = ["SampleSummary", "write_region"]

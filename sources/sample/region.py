@@ -1,0 +1,178 @@
+"""The sample region as a whole: its region file, its deliveries, and the list of what was planted.
+
+What belongs here: the order in which things are written, ``region.yml``, and the summary. What does not: formats.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sources.sample.calendar import FIRST_DAY, LAST_DAY, end_of, iso
+from sources.sample.hmis import Acquaintance, Course, write_provider
+from sources.sample.hmis_tables import person_ids
+from sources.sample.names import family_names, given_names
+from sources.sample.planted import Ledger
+from sources.sample.population import Population, draw_population
+from sources.sample.world import PROVIDERS, Fate
+
+REGION_FILE = "region.yml"
+PLANTED_FILE = "planted.json"
+_LISTED = 500
+"""At most so many people and identifiers are listed in ``planted.json``."""
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class SampleSummary:
+    """What was written."""
+
+    region_file: Path
+    people: int
+    organisations: int
+    deliveries: int
+    rows: int
+    planted_defects: int
+    bytes: int
+
+
+def write_region(to: Path, *, people: int = 5000, seed: int = 1, progress: Progress | None = None) -> SampleSummary:
+    """Write a synthetic region into the folder ``to``, the same to the byte for the same ``people`` and ``seed``.
+
+    A region needs a hundred-odd people to have every kind of defect at every provider; a smaller number is raised to
+    that. Raises :class:`FileExistsError` if the folder holds a region file already.
+    """
+    if (to / REGION_FILE).exists():
+        raise FileExistsError(f"{to / REGION_FILE} exists; choose another folder or remove it first")
+    say = progress or (lambda stage, fraction: None)
+    to.mkdir(parents=True, exist_ok=True)
+    work = to / ".sample.part"
+    shutil.rmtree(work, ignore_errors=True)
+    say("people", 0.0)
+    population = draw_population(people, seed, len(given_names()), len(family_names()))
+    ledger = Ledger(seed, population.people, population.households)
+    known: dict[int, Acquaintance] = {}
+    weights = [int(np.sum((population.home == i) | (population.second == i))) for i in range(len(PROVIDERS))]
+    total, done = sum(weights), 0
+    for position, provider in enumerate(PROVIDERS):
+        start, share = done / total, weights[position] / total
+
+        def tell(fraction: float, name: str = provider.name, start: float = start, share: float = share) -> None:
+            say(name, start + share * fraction)
+
+        known[position] = write_provider(to, work, position, provider, population, ledger, _no_course, tell)
+        done += weights[position]
+    _list_shared(ledger, population, known)
+    _list_identifiers(ledger, population)
+    shutil.rmtree(work, ignore_errors=True)
+    ledger.truth = _truth()
+    ledger.write(to / PLANTED_FILE)
+    (to / REGION_FILE).write_text(region_text(), encoding="utf-8")
+    say("done", 1.0)
+    return _summary(to, ledger)
+
+
+def _no_course(course: Course) -> None:
+    """Providers without a survey."""
+
+
+def _list_shared(ledger: Ledger, population: Population, known: dict[int, Acquaintance]) -> None:
+    """People whom the loaded deliveries of two providers show."""
+    shown: dict[int, list[tuple[str, str]]] = {}
+    for position, acquaintance in known.items():
+        provider = PROVIDERS[position]
+        if not acquaintance.member:
+            continue
+        member, person, created = (
+            np.concatenate(part) for part in (acquaintance.member, acquaintance.person, acquaintance.created)
+        )
+        rows = np.flatnonzero(created <= end_of(provider.loaded_until))
+        codes = person_ids(provider, person).texts(rows).to_pylist()
+        for who, code in zip(member[rows].tolist(), codes, strict=True):
+            shown.setdefault(who, []).append((provider.source, code))
+    both = {who: places for who, places in sorted(shown.items()) if len(places) == 2}
+    ledger.shared_people_count = len(both)
+    ledger.shared_people = [
+        {"people": [{"source": source, "person": code} for source, code in places]}
+        for places in list(both.values())[:_LISTED]
+    ]
+
+
+def _list_identifiers(ledger: Ledger, population: Population) -> None:
+    """Names, birth dates and national ids that must not be found outside the vault; not first days of a month,
+    which are left in landing on purpose, and only of adults, whose birth dates can't be taken for an event."""
+    adults = np.flatnonzero(population.is_adult)
+    chosen = adults[:: max(len(adults) // _LISTED, 1)][:_LISTED]
+    given, family = given_names(), family_names()
+    for who in chosen.tolist():
+        born = iso(int(population.birth[who]))
+        name = f"{given[population.given[who]]} {family[population.family[who]]}"
+        ledger.identify(names=name, national_ids=f"{population.ssn[who]:09d}")
+        if not born.endswith("-01"):
+            ledger.identify(birth_dates=born)
+
+
+def _truth() -> dict[str, object]:
+    """The parameters that a statistic should find again."""
+    return {
+        "period": {"from": iso(FIRST_DAY), "to": iso(LAST_DAY), "months": 36, "financial_year_start": 4},
+        "providers": {
+            p.id: {
+                "recovery": p.recovery / 1000,
+                "stay_pct": p.stay_pct,
+                "permanent_shift": p.permanent_shift / 1000,
+                "return_shift": p.return_shift / 1000,
+                "worsens_on": iso(p.worsens_on) if p.worsens_on else None,
+                "worse_recovery": p.worse_recovery / 1000 if p.worsens_on else None,
+                "worse_stay_pct": p.worse_stay_pct if p.worsens_on else None,
+                "loaded_until": iso(p.loaded_until),
+                "is_stale": any(e.fate is Fate.PAUSED for e in p.exports),
+            }
+            for p in PROVIDERS
+        },
+    }
+
+
+_REGION_HEAD = """\
+# A region that does not exist: invented organisations, people and figures in the real file formats.
+# Written by `trigpoint sample`; what was planted into it is listed in planted.json.
+region:
+  id: demo
+  name: Demo region
+  time_zone: Europe/London
+  financial_year_start: 4
+"""
+
+
+def region_text() -> str:
+    """The region file."""
+    lines = [_REGION_HEAD.rstrip(), "organisations:"]
+    lines += [f"  - {{id: {p.id}, name: {p.name}}}" for p in PROVIDERS]
+    lines += ["sources:"]
+    for provider in PROVIDERS:
+        lines += [
+            f"  - id: {provider.source}",
+            "    kind: hmis_csv",
+            f"    organisation: {provider.id}",
+            f"    location: deliveries/{provider.id}/*.zip",
+            "    cadence: monthly",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(to: Path, ledger: Ledger) -> SampleSummary:
+    files = sorted(p for p in (to / "deliveries").rglob("*") if p.is_file())
+    return SampleSummary(
+        region_file=to / REGION_FILE,
+        people=ledger.people,
+        organisations=len(PROVIDERS),
+        deliveries=len(files),
+        rows=sum(sum(d.rows.values()) for d in ledger.deliveries),
+        planted_defects=len(ledger.defects),
+        bytes=sum(p.stat().st_size for p in files),
+    )
