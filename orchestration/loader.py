@@ -139,14 +139,18 @@ class _TableStep:
         self._account()
 
     def _stage(self) -> None:
-        """``incoming``: landed rows that are not held back, with group, version and rank within their key."""
+        """``incoming``: the landed rows that are not held back, with group, version and rank within their key.
+
+        Only what decides about a row is staged; its values go from Parquet to the raw table in one step.
+        """
         table = self.table
         order = "_version DESC NULLS LAST, _row_number DESC, _file DESC"
         rank = f"row_number() OVER (PARTITION BY _group ORDER BY {order})" if table.key_is_unique else "1"
         self.connection.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE landed_rows AS
-            SELECT l.*, {_group(table, "l")} AS _group, {_version(table, "l")} AS _version,
+            SELECT l._file, l._row_number, l._row_hash, {_group(table, "l")} AS _group,
+                   {_version(table, "l")} AS _version, {_deleted(table, "l")} AS _is_deleted,
                    h.row_number IS NOT NULL AS _is_held
             FROM read_parquet(?) AS l
             LEFT JOIN (SELECT DISTINCT file, row_number FROM held_rows WHERE "table" = ?) AS h
@@ -249,28 +253,34 @@ class _TableStep:
         )
 
     def _insert(self) -> None:
-        deleted = (
-            f"coalesce(trim({quoted(self.table.deleted_column)}), '') <> ''" if self.table.deleted_column else "false"
+        status = """CASE WHEN _rank > 1 OR outcome = 'older' THEN 'superseded'
+            WHEN _is_deleted THEN 'deleted' ELSE 'current' END"""
+        reason = """CASE WHEN _rank > 1 THEN 'duplicate_in_delivery' WHEN outcome = 'older' THEN 'older_version'
+            WHEN _is_deleted THEN 'deleted_by_sender' END"""
+        self.connection.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE placed AS
+            SELECT _file, _row_number, _group, {status} AS _status, {reason} AS _end_reason
+            FROM incoming JOIN outcome USING (_group) WHERE outcome <> 'unchanged' OR _rank > 1
+            """
         )
-        status = f"""CASE WHEN _rank > 1 OR outcome = 'older' THEN 'superseded'
-            WHEN {deleted} THEN 'deleted' ELSE 'current' END"""
-        reason = f"""CASE WHEN _rank > 1 THEN 'duplicate_in_delivery' WHEN outcome = 'older' THEN 'older_version'
-            WHEN {deleted} THEN 'deleted_by_sender' END"""
         computed = {
             "_source_id": "$source",
             "_format_version": "$format",
-            "_status": status,
-            "_end_reason": reason,
+            "_group": "placed._group",
+            "_status": "placed._status",
+            "_end_reason": "placed._end_reason",
             "_ended_by": "CAST(NULL AS VARCHAR)",
             "_loaded_seq": "$sequence",
             "_changed_seq": "$sequence",
         }
         names = [name for name, _ in raw_columns(self.table)]
-        selected = ", ".join(computed.get(name, quoted(name)) for name in names)
+        selected = ", ".join(computed.get(name, "l." + quoted(name)) for name in names)
         self.connection.execute(
             f"INSERT INTO {self.raw} ({', '.join(quoted(n) for n in names)}) SELECT {selected} "
-            "FROM incoming JOIN outcome USING (_group) WHERE outcome <> 'unchanged' OR _rank > 1",
+            "FROM read_parquet($file) AS l JOIN placed USING (_file, _row_number)",
             {
+                "file": self.file,
                 "source": self.landed.source_id,
                 "format": self.landed.format_version,
                 "sequence": self.sequence,
@@ -336,6 +346,12 @@ def _group(table: Table, alias: str) -> str:
     joined = " || '|' || ".join(f"coalesce({column}, '')" for column in columns)
     blank = " AND ".join(f"{column} IS NULL" for column in columns)
     return f"CASE WHEN {blank} THEN 'blank:' || {alias}._row_hash ELSE {joined} END"
+
+
+def _deleted(table: Table, alias: str) -> str:
+    if table.deleted_column is None:
+        return "false"
+    return f"coalesce(trim({alias}.{quoted(table.deleted_column)}), '') <> ''"
 
 
 def _version(table: Table, alias: str) -> str:

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from orchestration.yaml_lines import Loc, key_lines, place, sentence
 from sources.connector import connectors
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -222,11 +223,11 @@ def load_region(path: Path) -> Region:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark else ""
         raise RegionFileError([f"{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}"]) from error
-    lines = _lines(root)
+    lines = key_lines(root)
     try:
         model = RegionFile.model_validate(data)
     except ValidationError as error:
-        raise RegionFileError([_sentence(path.name, lines, e) for e in error.errors()]) from error
+        raise RegionFileError([sentence(path.name, lines, e) for e in error.errors()]) from error
     problems = list(_cross_checks(path.name, lines, model))
     if problems:
         raise RegionFileError(problems)
@@ -238,44 +239,6 @@ def json_schema() -> str:
     return json.dumps(RegionFile.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
-Loc = tuple[int | str, ...]
-
-
-def _lines(node: yaml.Node | None, at: Loc = ()) -> dict[Loc, int]:
-    """1-based line of every key path of a YAML document."""
-    found: dict[Loc, int] = {}
-    if node is None:
-        return found
-    found[at] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            found |= _lines(value, (*at, str(key.value)))
-            found[(*at, str(key.value))] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            found |= _lines(value, (*at, index))
-    return found
-
-
-def _place(name: str, lines: dict[Loc, int], at: Loc) -> str:
-    known = at
-    while known and known not in lines:
-        known = known[:-1]
-    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in at).lstrip(".")
-    return f"{name}:{lines.get(known, 1)}: {key or 'file'}"
-
-
-def _sentence(name: str, lines: dict[Loc, int], error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        message = "is not a known key; remove it or correct its spelling"
-    elif error["type"] == "missing":
-        message = "is required and missing"
-    elif error["type"] == "string_pattern_mismatch":
-        message = "must be lower-case letters, digits and underscores, starting with a letter"
-    return f"{_place(name, lines, tuple(error['loc']))}: {message}"
-
-
 def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
     yield from _repeated(name, lines, "organisations", [o.id for o in model.organisations])
     yield from _repeated(name, lines, "sources", [s.id for s in model.sources])
@@ -284,21 +247,21 @@ def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterab
     for index, source in enumerate(model.sources):
         at: Loc = ("sources", index)
         if source.organisation not in known:
-            where = _place(name, lines, (*at, "organisation"))
+            where = place(name, lines, (*at, "organisation"))
             yield f"{where}: no organisation '{source.organisation}'; add it under organisations"
         if source.kind not in kinds:
-            where = _place(name, lines, (*at, "kind"))
+            where = place(name, lines, (*at, "kind"))
             yield f"{where}: unknown kind '{source.kind}'; known kinds: {', '.join(sorted(kinds))}"
             continue
         for problem in kinds[source.kind].check_mapping(source.mapping):
-            yield f"{_place(name, lines, (*at, 'mapping'))}: {problem}"
+            yield f"{place(name, lines, (*at, 'mapping'))}: {problem}"
     for index, target in enumerate(model.targets):
         if target.organisation is not None and target.organisation not in known:
-            where = _place(name, lines, ("targets", index, "organisation"))
+            where = place(name, lines, ("targets", index, "organisation"))
             yield f"{where}: no organisation '{target.organisation}'"
 
 
 def _repeated(name: str, lines: dict[Loc, int], block: str, ids: list[str]) -> Iterable[str]:
     for index, identifier in enumerate(ids):
         if identifier in ids[:index]:
-            yield f"{_place(name, lines, (block, index, 'id'))}: id '{identifier}' is used twice; ids are unique"
+            yield f"{place(name, lines, (block, index, 'id'))}: id '{identifier}' is used twice; ids are unique"
