@@ -14,21 +14,20 @@ unreadable; it ends at its first line end then, so that one stray quote never sw
 
 from __future__ import annotations
 
-import codecs
 import csv
-import tempfile
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from sources.connector import Batch, Reject
+from sources.csv_structure import CR, LF, QUOTE, TAB, BoolArray, IntArray, Scan, all_from, first_from
+from sources.encodings import BOM, Utf8Source
 from sources.errors import RefusedError
 from sources.spec import Table
 
@@ -47,18 +46,11 @@ RAW_BYTES = 64 << 10
 
 BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 
-TAB, LF, CR, QUOTE = 9, 10, 13, 34
-_BOM = codecs.BOM_UTF8
 _EXTRA_TYPE = pa.map_(pa.string(), pa.string())
-_FIRST_REGION = 1024
+_REGION = 1 << 17
+"""Records looked at in one go, at most; rejects are handed on in between."""
+_FIRST_REGION = 1 << 10
 """Records looked at in one go after a broken one; doubled with every clean go, so that cost stays linear."""
-
-# Five codes have no character: they stay what they are, as browsers have it. (The type stub knows no plain text here.)
-_CP1252: Any = "".join(bytes([code]).decode("cp1252", "ignore") or chr(code) for code in range(256))
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-ByteArray = npt.NDArray[np.uint8]
 
 
 def read_csv(
@@ -82,7 +74,7 @@ def read_csv(
     ``nul_byte``, ``bad_encoding``, ``too_many_rejects``); yields a :class:`Reject` (``wrong_field_count``,
     ``bad_quoting``, ``record_too_long``) for each record that does not fit, near the rows that surround it.
     """
-    source = _Utf8Source(stream, file, encoding)
+    source = Utf8Source(stream, file, encoding)
     dialect = _Dialect(file, _delimiter_code(delimiter), max_record_bytes)
     header = _read_header(source, dialect)
     columns = _match_columns(header.names, table, aliases, file)
@@ -93,18 +85,19 @@ def read_csv(
         data = carried + block
         if not block and data and data[-1] not in (LF, CR):
             data += b"\n"
-        consumed, batch, rejects = reader.take(data, final=not block)
-        yield from rejects
-        if batch is not None:
-            yield batch
+        yield from reader.take(data, final=not block)
         if not block:
             return
-        carried = data[consumed:]
+        carried = data[reader.consumed :]
 
 
 def read_header(stream: BinaryIO, *, file: str = "", delimiter: str = ",", encoding: str | None = None) -> list[str]:
-    """The trimmed cells of a CSV file's header; refused as by :func:`read_csv`, duplicates left alone."""
-    source = _Utf8Source(stream, file, encoding)
+    """The trimmed cells of a CSV file's header; refused as by :func:`read_csv`, duplicates left alone.
+
+    Only the start of the stream is read, and the encoding judged by that.
+    """
+    start = stream.read(MAX_RECORD_BYTES + MIB)
+    source = Utf8Source(io.BytesIO(start), file, encoding, partial=len(start) == MAX_RECORD_BYTES + MIB)
     return list(_read_header(source, _Dialect(file, _delimiter_code(delimiter), MAX_RECORD_BYTES)).names)
 
 
@@ -119,253 +112,6 @@ class _Dialect:
     file: str
     delimiter: int
     max_record: int
-
-
-# --- bytes and encodings -----------------------------------------------------------------------------------------
-
-
-class _Utf8Source:
-    """A stream of any accepted encoding as UTF-8 bytes without byte order mark; everything that can be wrong with the
-    bytes is found before the first of them is handed on."""
-
-    def __init__(self, stream: BinaryIO, file: str, encoding: str | None):
-        self._file = file
-        self._stream = stream if stream.seekable() else _spooled(stream)
-        self._encoding = self._examine(encoding)
-        self._stream.seek(0)
-        self._decoder = None if self._encoding in ("utf-8", "cp1252") else _decoder(self._encoding)
-        self._started = False
-
-    def read(self, size: int) -> bytes:
-        """About ``size`` bytes (after conversion it may be up to three times that); empty at the end only."""
-        while True:
-            raw = self._stream.read(size)
-            text = self._convert(raw)
-            if not self._started:
-                text = self._without_marks(text, ended=not raw, size=size)
-            if text or not raw:
-                return text
-
-    def _convert(self, raw: bytes) -> bytes:
-        if self._encoding == "utf-8" or (self._encoding == "cp1252" and raw.isascii()):
-            return raw
-        if self._decoder is None:
-            return codecs.charmap_decode(raw, "strict", _CP1252)[0].encode()
-        return self._decoder.decode(raw, not raw).encode()
-
-    def _without_marks(self, text: bytes, *, ended: bool, size: int) -> bytes:
-        """Strip byte order marks at the start (there may be several), also where blocks are tiny."""
-        while not ended and (_BOM * 2).startswith(text[: 2 * len(_BOM)]):
-            raw = self._stream.read(size)
-            ended = not raw
-            text += self._convert(raw)
-            while text.startswith(_BOM):
-                text = text[len(_BOM) :]
-        while text.startswith(_BOM):
-            text = text[len(_BOM) :]
-        self._started = True
-        return text
-
-    def _examine(self, encoding: str | None) -> str:
-        """The encoding to use, after a pass over all bytes: NUL anywhere and invalid text are refused."""
-        start = self._stream.read(4)
-        self._stream.seek(0)
-        if encoding is None and start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            encoding = "utf-16"
-        if encoding is not None:
-            encoding = codecs.lookup(encoding).name
-            encoding = {"utf-8-sig": "utf-8"}.get(encoding, encoding)
-        valid = self._scan(encoding or "utf-8")
-        if valid or encoding == "cp1252":
-            return encoding or "utf-8"
-        if encoding is None:
-            return "cp1252"
-        raise RefusedError(
-            "bad_encoding",
-            f"{self._file} is not valid {encoding.upper()} text.",
-            "Export the file as UTF-8.",
-            file=self._file,
-        )
-
-    def _scan(self, encoding: str) -> bool:
-        """Whether every byte is valid in this encoding."""
-        wide = encoding not in ("utf-8", "cp1252", "iso8859-1", "ascii")
-        decoder = _decoder(encoding)
-        valid, pending, done = True, False, 0
-        while chunk := self._stream.read(MIB):
-            if not wide and b"\0" in chunk:
-                raise self._nul(done + chunk.index(b"\0"))
-            if valid and (wide or pending or not chunk.isascii()):
-                try:
-                    text = decoder.decode(chunk)
-                    pending = decoder.getstate()[0] != b""
-                except UnicodeError:
-                    valid = False
-                if valid and wide and "\0" in text:
-                    raise self._nul(None)
-            done += len(chunk)
-        if valid:
-            try:
-                decoder.decode(b"", True)
-            except UnicodeError:
-                valid = False
-        return valid
-
-    def _nul(self, offset: int | None) -> RefusedError:
-        line = None
-        if offset is not None:
-            self._stream.seek(0)
-            line = 1 + self._stream.read(offset).count(b"\n") if offset < 64 * MIB else None
-        where = f" (byte {offset + 1:,}" + (f", line {line:,})" if line else ")") if offset is not None else ""
-        return RefusedError(
-            "nul_byte",
-            f"{self._file} holds a NUL character{where}: it is damaged, or no text.",
-            "Export the file again as UTF-8 text.",
-            file=self._file,
-            line=line,
-        )
-
-
-def _decoder(encoding: str) -> codecs.IncrementalDecoder:
-    return codecs.getincrementaldecoder(encoding)("strict")
-
-
-def _spooled(stream: BinaryIO) -> BinaryIO:
-    spool = tempfile.SpooledTemporaryFile(max_size=16 * MIB)  # noqa: SIM115 - closed with its last reference
-    while chunk := stream.read(MIB):
-        spool.write(chunk)
-    spool.seek(0)
-    return cast(BinaryIO, spool)
-
-
-# --- structure of a block ----------------------------------------------------------------------------------------
-
-
-class _Scan:
-    """Where quotes, line ends and delimiters lie in one block.
-
-    Whether a byte is inside quotes follows from the number of quotes between it and the start of its record. So there
-    are two readings of a block, by the parity of quotes before a record's start, and both are prepared: after a broken
-    record the scan goes on under the other one without looking at the bytes again.
-    """
-
-    def __init__(self, data: bytes, delimiter: int, final: bool):
-        self.bytes: ByteArray = np.frombuffer(data, dtype=np.uint8)
-        self.size = len(data)
-        self._delimiter = delimiter
-        self.line_ends = self._find_line_ends(data, final)
-        self.has_quotes = b'"' in data
-        if self.has_quotes:
-            self._quotes: BoolArray = self.bytes == QUOTE
-            self._inside = _running_parity(self._quotes)
-            """Whether the quotes up to and with each byte are odd in number: set at an opening quote, not at a closing
-            one."""
-
-    def _find_line_ends(self, data: bytes, final: bool) -> IntArray:
-        """The last byte of every line end. A CR as the last byte of a block may still become a CRLF."""
-        feeds = np.flatnonzero(self.bytes == LF)
-        if b"\r" not in data:
-            return feeds
-        returns = np.flatnonzero(self.bytes == CR)
-        if returns[-1] == self.size - 1 and not final:
-            returns = returns[:-1]
-        follows = np.minimum(returns + 1, self.size - 1)
-        alone = returns[self.bytes[follows] != LF]
-        return feeds if not len(alone) else np.sort(np.concatenate([feeds, alone]))
-
-    def parity(self, at: int) -> int:
-        """Quotes before ``at``, modulo 2."""
-        return int(self._inside[at - 1]) if self.has_quotes and at else 0
-
-    def record_ends(self, parity: int) -> IntArray:
-        if not self.has_quotes:
-            return self.line_ends
-        return self._record_ends_by_parity[parity]
-
-    def delimiters(self, parity: int) -> IntArray:
-        """Delimiters outside quotes."""
-        return self._even_delimiters if parity == 0 else self._odd_delimiters
-
-    def misplaced_quotes(self, parity: int) -> IntArray:
-        if not self.has_quotes:
-            return np.empty(0, dtype=np.int64)
-        return self._even_misplaced if parity == 0 else self._odd_misplaced
-
-    def has_pair(self, first: int, second: int) -> bool:
-        """Whether the one byte is anywhere followed by the other."""
-        return bool(((self.bytes[:-1] == first) & (self.bytes[1:] == second)).any())
-
-    @cached_property
-    def _record_ends_by_parity(self) -> tuple[IntArray, IntArray]:
-        inside = self._inside[self.line_ends]
-        return self.line_ends[~inside], self.line_ends[inside]
-
-    @cached_property
-    def _even_delimiters(self) -> IntArray:
-        mask = self.bytes == self._delimiter
-        if self.has_quotes:
-            mask &= ~self._inside
-        return np.flatnonzero(mask)
-
-    @cached_property
-    def _odd_delimiters(self) -> IntArray:
-        return np.flatnonzero((self.bytes == self._delimiter) & self._inside)
-
-    @cached_property
-    def _unfit_quotes(self) -> tuple[BoolArray, BoolArray]:
-        """Quotes that can't open a value, and that can't close one: those must follow, these must precede a delimiter,
-        a line end or a quote. At the edges of a block there is nothing to object to: a record starts there, or is not
-        complete."""
-        fits = self._quotes | (self.bytes == self._delimiter)
-        fits |= self.bytes == LF
-        fits |= self.bytes == CR
-        cannot_open, cannot_close = self._quotes.copy(), self._quotes.copy()
-        cannot_open[1:] &= ~fits[:-1]
-        cannot_close[:-1] &= ~fits[1:]
-        cannot_open[0] = cannot_close[-1] = False
-        return cannot_open, cannot_close
-
-    @cached_property
-    def _even_misplaced(self) -> IntArray:
-        cannot_open, cannot_close = self._unfit_quotes
-        return np.flatnonzero((cannot_open & self._inside) | (cannot_close & ~self._inside))
-
-    @cached_property
-    def _odd_misplaced(self) -> IntArray:
-        cannot_open, cannot_close = self._unfit_quotes
-        return np.flatnonzero((cannot_close & self._inside) | (cannot_open & ~self._inside))
-
-
-def _running_parity(bits: BoolArray) -> BoolArray:
-    """Whether the number of set bits up to and with each place is odd: per byte of packed bits by table, the carry from
-    byte to byte by a running xor over an eighth of the places."""
-    packed = np.packbits(bits)
-    carries = np.bitwise_xor.accumulate(_BYTE_PARITY[packed])
-    running = _PREFIX_PARITY[packed]
-    running[1:] ^= carries[:-1]
-    return np.unpackbits(running, count=len(bits)).view(np.bool_)
-
-
-def _prefix_parity(byte: int) -> int:
-    for shift in (1, 2, 4):
-        byte ^= byte >> shift
-    return byte
-
-
-_PREFIX_PARITY: ByteArray = np.array([_prefix_parity(byte) for byte in range(256)], dtype=np.uint8)
-"""Bit i (from the left): parity of the bits up to i."""
-_BYTE_PARITY: ByteArray = np.where(_PREFIX_PARITY & 1, 0xFF, 0).astype(np.uint8)
-
-
-def _from(positions: IntArray, at: int, count: int | None = None) -> IntArray:
-    """The sorted positions that are not before ``at``; at most ``count``."""
-    first = int(np.searchsorted(positions, at))
-    return positions[first : None if count is None else first + count]
-
-
-def _first_from(positions: IntArray, at: int, default: int) -> int:
-    found = _from(positions, at, 1)
-    return int(found[0]) if len(found) else default
 
 
 # --- header ------------------------------------------------------------------------------------------------------
@@ -383,22 +129,22 @@ class _Header:
     """Physical lines up to the end of the header."""
 
 
-def _read_header(source: _Utf8Source, dialect: _Dialect) -> _Header:
+def _read_header(source: Utf8Source, dialect: _Dialect) -> _Header:
     data = b""
     while len(data) <= dialect.max_record and (block := source.read(MIB)):
         data += block
     final = len(data) <= dialect.max_record
     if final and data and data[-1] not in (LF, CR):
         data += b"\n"
-    scan = _Scan(data, dialect.delimiter, final)
+    scan = Scan(data, dialect.delimiter, final)
     at = _first_content(scan)
     if at is None:
         raise RefusedError(
             "empty_file", f"{dialect.file} has no content.", "Export it again and send the new file.", file=dialect.file
         )
     parity = scan.parity(at)
-    end = _first_from(scan.record_ends(parity), at, scan.size)
-    bad = _first_from(scan.misplaced_quotes(parity), at, scan.size)
+    end = first_from(scan.record_ends(parity), at, scan.size)
+    bad = first_from(scan.misplaced_quotes(parity), at, scan.size)
     line = int(np.searchsorted(scan.line_ends, at)) + 1
     if end == scan.size or bad < end or end - at > dialect.max_record:
         raise _bad_header(dialect.file, line, "its quoting is broken, or it has no end")
@@ -407,7 +153,7 @@ def _read_header(source: _Utf8Source, dialect: _Dialect) -> _Header:
     return _Header(names, not cells[-1], data[end + 1 :], int(np.searchsorted(scan.line_ends, end)) + 1)
 
 
-def _first_content(scan: _Scan) -> int | None:
+def _first_content(scan: Scan) -> int | None:
     """Where the first line that is not blank starts."""
     at = 0
     for end in scan.line_ends:
@@ -510,50 +256,51 @@ class _Reader:
         self._rejected = 0
         self._skipping = False
         """The rest of a line whose record is rejected already is still to come."""
+        self.consumed = 0
 
-    def take(self, data: bytes, *, final: bool) -> tuple[int, Batch | None, list[Reject]]:
-        """Read as many records of ``data`` as are complete. Returns how many bytes are done with, and the records."""
+    def take(self, data: bytes, *, final: bool) -> Iterator[Batch | Reject]:
+        """Read as many records of ``data`` as are complete; then ``consumed`` says how many bytes are done with."""
+        self.consumed = 0
         if not data:
-            return 0, None, []
-        self._scan = _Scan(data, self._dialect.delimiter, final)
+            return
+        self._scan = Scan(data, self._dialect.delimiter, final)
         self._kept, self._rejects = _Kept(), list[Reject]()
-        consumed = self._walk(final)
+        for at in self._walk(final):
+            self.consumed = at
+            yield from self._rejects
+            self._rejects.clear()
         batch = self._batch(data)
-        self._lines += int(np.searchsorted(self._scan.line_ends, consumed))
-        return consumed, batch, self._rejects
+        if batch is not None:
+            yield batch
+        self._lines += int(np.searchsorted(self._scan.line_ends, self.consumed))
 
-    def _walk(self, final: bool) -> int:
-        """Alternate between regions of well-formed records and single broken ones; returns where it stopped."""
-        scan, at, count = self._scan, 0, self._scan.size
-        if self._skipping:
-            at = self._skip(0)
-            if self._skipping:
-                return at
-        while at < scan.size:
+    def _walk(self, final: bool) -> Iterator[int]:
+        """Alternate between regions of well-formed records and single broken ones; yields how far it got."""
+        scan, at, count = self._scan, self._skip(0) if self._skipping else 0, _REGION
+        while at < scan.size and not self._skipping:
             parity = scan.parity(at)
-            bad = _first_from(scan.misplaced_quotes(parity), at, scan.size)
-            ends = _from(scan.record_ends(parity), at, count)
+            bad = first_from(scan.misplaced_quotes(parity), at, scan.size)
+            ends = all_from(scan.record_ends(parity), at, count)
             ends = ends[: int(np.searchsorted(ends, bad))]
-            done = self._region(at, ends, parity)
-            if len(ends) and done == int(ends[-1]) + 1:
-                at, count = done, count * 2
+            at = self._region(at, ends, parity)
+            yield at
+            if len(ends) and at == int(ends[-1]) + 1:
+                count = min(count * 2, _REGION)
                 continue
-            at, count = done, _FIRST_REGION
-            broken = len(ends) > 0 or bad < scan.size or final or scan.size - at > self._dialect.max_record
-            line_end = _first_from(scan.line_ends, at, scan.size)
-            if not broken or (line_end == scan.size and scan.size - at <= self._dialect.max_record):
-                return at  # the rest of the record is in the next block
+            over_long = scan.size - at > self._dialect.max_record
+            line_end = first_from(scan.line_ends, at, scan.size)
+            is_broken = len(ends) > 0 or bad < scan.size or final or over_long
+            if not is_broken or (line_end == scan.size and not over_long):
+                return  # the rest of the record is in the next block
             self._reject_broken(at, line_end, bad)
-            if line_end == scan.size:
-                self._skipping = True
-                return self._skip(at)
-            at = line_end + 1
-        return at
+            self._skipping, count = line_end == scan.size, _FIRST_REGION
+            at = self._skip(at) if self._skipping else line_end + 1
+        yield at
 
     def _skip(self, at: int) -> int:
         """Where the next line starts, or the end of the block (before a CR there, which may be half a line end)."""
         scan = self._scan
-        line_end = _first_from(scan.line_ends, at, scan.size)
+        line_end = first_from(scan.line_ends, at, scan.size)
         if line_end < scan.size:
             self._skipping = False
             return line_end + 1
@@ -601,14 +348,10 @@ class _Reader:
     def _ends_empty(self, starts: IntArray, content_ends: IntArray) -> BoolArray:
         """Whether the last field is empty, quoted or not, and not the only one."""
         data, delimiter = self._scan.bytes, self._dialect.delimiter
-        bare = (content_ends > starts) & (data[content_ends - 1] == delimiter)
-        quoted = (
-            (content_ends - 2 > starts)
-            & (data[content_ends - 1] == QUOTE)
-            & (data[content_ends - 2] == QUOTE)
-            & (data[content_ends - 3] == delimiter)
-        )
-        return cast(BoolArray, bare | quoted)
+        last, second, third = (data[np.maximum(content_ends - back, 0)] for back in (1, 2, 3))
+        bare = (content_ends > starts) & (last == delimiter)
+        quoted = (content_ends - 2 > starts) & (last == QUOTE) & (second == QUOTE) & (third == delimiter)
+        return bare | quoted
 
     def _first_swallowing(self, starts: IntArray, ends: IntArray, lines: IntArray, ragged: BoolArray, stop: int) -> int:
         """The first record with a wrong number of fields of which a later line alone is a record of the right number:
@@ -623,7 +366,7 @@ class _Reader:
         return stop
 
     def _is_whole(self, line: bytes) -> bool:
-        scan = _Scan(line + b"\n", self._dialect.delimiter, final=True)
+        scan = Scan(line + b"\n", self._dialect.delimiter, final=True)
         return (
             not len(scan.misplaced_quotes(0))
             and len(scan.record_ends(0)) == 1
@@ -663,7 +406,7 @@ class _Reader:
         """Reject the line at ``at``; why follows from the first ``max_record`` bytes of the record alone."""
         scan = self._scan
         parity = scan.parity(at)
-        record_end = _first_from(scan.record_ends(parity), at, scan.size)
+        record_end = first_from(scan.record_ends(parity), at, scan.size)
         window = min(at + self._dialect.max_record, scan.size)
         self._records += 1
         line = self._lines + int(np.searchsorted(scan.line_ends, at)) + 1
@@ -707,7 +450,7 @@ class _Reader:
                 file=self._dialect.file,
                 line=line,
             )
-        raw = self._scan.bytes[start : min(end + 1, start + RAW_BYTES)].tobytes()
+        raw = self._scan.bytes[start : min(end + 1, start + RAW_BYTES)].tobytes().rstrip(b"\r\n")
         self._rejects.append(
             Reject(self._table.name, self._dialect.file, number, line, rule, message, fix, column, raw)
         )
@@ -738,7 +481,7 @@ class _Reader:
         firsts = starts[np.concatenate([[0], gaps + 1])]
         nexts = ends[np.concatenate([gaps, [len(ends) - 1]])] + 1
         repaired = bool(self._kept.dropped or self._kept.completed)
-        if not repaired and len(firsts) == 1 and not data.startswith(_BOM, int(firsts[0])):
+        if not repaired and len(firsts) == 1 and not data.startswith(BOM, int(firsts[0])):
             return pa.py_buffer(data).slice(int(firsts[0]), int(nexts[0] - firsts[0]))
         spans = list(zip(firsts.tolist(), nexts.tolist(), strict=True))
         if repaired:
@@ -747,7 +490,7 @@ class _Reader:
             view = memoryview(data)
             kept = b"".join(view[first:following] for first, following in spans)
         # Arrow takes one byte order mark off the start of what it reads; a mark there belongs to a value.
-        return pa.py_buffer(_BOM + kept if kept.startswith(_BOM) else kept)
+        return pa.py_buffer(BOM + kept if kept.startswith(BOM) else kept)
 
     def _repaired_bytes(self, spans: list[tuple[int, int]]) -> bytes:
         data = self._scan.bytes
