@@ -1,0 +1,21 @@
+select
+    a.award_key,
+    a.award_code,
+    {{ hash_key(['a.funder_code']) }} as funder_key,
+    a.funder_code,
+    a.title,
+    coalesce(a.programme_code, 'unstated') as programme_code,
+    coalesce(a.programme_name, 'Not stated') as programme_name,
+    a.amount_awarded,
+    coalesce(a.currency_code, 'unstated') as currency_code,
+    a.awarded_on,
+    a.planned_start_on,
+    a.planned_end_on,
+    a.recipient_type_code,
+    a.recipient_code,
+    a.recipient_name,
+    a.region_name,
+    a.is_identifier_repeated,
+    a.modified_at,
+    {{ provenance('a') }}
+from {{ ref('in_funder__award') }} as a
