@@ -1,7 +1,7 @@
 """From wide records to long answers, column by column.
 
-What belongs here: what ODK and REDCap share: unpivoting with Arrow and numpy, sending answers to the readable or to the
-masked column, reasons for missing answers, and the numbering of landed rows. What does not: formats.
+What belongs here: what ODK and REDCap share: unpivoting with Arrow and numpy, sending answers to the readable or to
+the masked column, reasons for missing answers, and the numbering of landed rows. What does not: formats.
 
 Row numbers: a record of a survey file becomes many rows of a landing table, and quarantine, reports and vault find a
 row by file and row number. So ``_row_number`` counts the rows of one landing table from one file, in the order of

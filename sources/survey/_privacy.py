@@ -1,7 +1,7 @@
 """Which answers may be read and which go to the vault.
 
-What belongs here: the rules by which a survey connector decides about an answer of a question that the region file does
-not name. What does not: formats, and the vault itself.
+What belongs here: the rules by which a survey connector decides about an answer of a question that the region file
+does not name. What does not: formats, and the vault itself.
 
 Privacy first: an answer stays readable only where its form or its shape shows that it identifies nobody. A lower-case
 word looks the same whether it is the code of an option or a first name, so words stay readable only where a form

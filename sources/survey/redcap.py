@@ -3,16 +3,16 @@
 What belongs here: how REDCap spreads records over rows and columns, and what its dictionary says about a field. What
 does not: instruments, people and episodes (``dbt_project``), and unpivoting (``_long``).
 
-A row of the data file is record × event × repeat; it carries the fields of every form. It lands as one ``record`` row,
-as one ``response`` for every form in which something was entered, and as one ``answer`` for every filled field and for
-every option, ticked or not, of a check-box field. A form counts as entered when a field is filled, a box is ticked, its
-status is unverified or complete (1, 2), or its survey was opened; status 0 alone is what REDCap exports for a form that
-nobody touched.
+A row of the data file is record × event × repeat; it carries the fields of every form. It lands as one ``record``
+row, as one ``response`` for every form in which something was entered, and as one ``answer`` for every filled field
+and for every option, ticked or not, of a check-box field. A form counts as entered when a field is filled, a box is
+ticked, its status is unverified or complete (1, 2), or its survey was opened; status 0 alone is what REDCap exports
+for a form that nobody touched.
 
-The dictionary decides what is readable. Fields flagged as identifiers, notes, files and text validated as anything but
-a number or a date go to the vault; so do unvalidated text that is no short number or date, and fields whose name or
-label speaks of a name, a birth date, an address and the like. Columns that the dictionary does not know go to the vault
-with the form before them. The region file's mapping overrules that for the questions it uses.
+The dictionary decides what is readable. Fields flagged as identifiers, notes, files and text validated as anything
+but a number or a date go to the vault; so do unvalidated text that is no short number or date, and fields whose name
+or label speaks of a name, a birth date, an address and the like. Columns that the dictionary does not know go to the
+vault with the form before them. The region file's mapping overrules that for the questions it uses.
 
 REDCap's project XML repeats what the CSV files say and is not read.
 """
