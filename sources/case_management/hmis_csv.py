@@ -64,13 +64,19 @@ class HmisFile:
 @cache
 def hmis_files() -> dict[str, HmisFile]:
     """The files of the export by table name, parents before children."""
-    spec = yaml.safe_load(SPEC_FILE.read_text(encoding="utf-8"))
+    spec = _spec()
     return {name: _file(name, block, spec) for name, block in spec["tables"].items()}
 
 
 def formats() -> tuple[str, ...]:
     """The formats that can be read, oldest first."""
-    return tuple(yaml.safe_load(SPEC_FILE.read_text(encoding="utf-8"))["formats"])
+    return tuple(_spec()["formats"])
+
+
+@cache
+def _spec() -> dict[str, Any]:
+    spec: dict[str, Any] = yaml.safe_load(SPEC_FILE.read_text(encoding="utf-8"))
+    return spec
 
 
 def _file(name: str, block: dict[str, Any], spec: dict[str, Any]) -> HmisFile:
