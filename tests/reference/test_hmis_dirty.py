@@ -1,0 +1,190 @@
+"""What becomes of each of the twelve dirty HMIS exports, named one by one: accepted, some records rejected, or refused.
+
+What belongs here: the result at the connector, before any rule on values. Values that break a code list or a date are
+no reason to lose a record: they land as sent, and the landing gate reports them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sources.case_management.hmis_csv import CONNECTOR
+from sources.connector import Batch, Reject
+from sources.delivery import open_delivery
+from sources.errors import RefusedError
+
+pytestmark = pytest.mark.reference
+
+
+@dataclass(frozen=True)
+class Case:
+    """One export and its stated result."""
+
+    path: str
+    carries: str
+    """The defect."""
+    refused: str | None = None
+    """Rule, if the whole delivery is refused."""
+    format: str = "FY2022"
+    people: int = 0
+    stays: int = 0
+    rows: int = 0
+    """Rows landed in all tables."""
+    rejects: dict[tuple[str, int], str] = field(default_factory=dict)
+    """(file, line) → rule, for every record that could not be read."""
+
+
+SHORT_CONTACT = {("CurrentLivingSituation.csv", 4): "wrong_field_count"}
+"""Several exports share a contact with too few fields."""
+
+CASES = (
+    Case(
+        "hmis-dirty-fy2022/bad_data",
+        "quotes within names, birth dates such as 08-MAY-67, update dates in four spellings: all are readable rows",
+        people=134,
+        stays=4,
+        rows=178,
+        rejects=SHORT_CONTACT,
+    ),
+    Case(
+        "hmis-dirty-fy2022/bad_ending",
+        "only Export.csv and Project.csv, with mixed line ends and a column twice",
+        refused="missing_file",
+    ),
+    Case(
+        "hmis-dirty-fy2022/bom_test",
+        "a byte order mark before a quoted header",
+        people=3,
+        stays=4,
+        rows=47,
+        rejects=SHORT_CONTACT,
+    ),
+    Case("hmis-dirty-fy2022/date_updated_initial", "first of three versions of one person", people=1, stays=1, rows=6),
+    Case("hmis-dirty-fy2022/date_updated_newer", "the newest version, exported first", people=1, stays=1, rows=6),
+    Case("hmis-dirty-fy2022/date_updated_older", "the oldest version, exported second", people=1, stays=1, rows=6),
+    Case(
+        "hmis-dirty-fy2022/duplicate_primary_keys",
+        "people, stays and funders twice: all land, the loader keeps the newest of each",
+        people=5,
+        stays=5,
+        rows=53,
+        rejects=SHORT_CONTACT,
+    ),
+    Case(
+        "hmis-dirty-fy2022/enrollment_change_files",
+        "a changed export of the same period, stated a day earlier",
+        people=3,
+        stays=4,
+        rows=47,
+    ),
+    Case(
+        "hmis-dirty-fy2022/enrollment_test_files",
+        "school attendance of people who are not in the export",
+        people=3,
+        stays=4,
+        rows=50,
+        rejects=SHORT_CONTACT,
+    ),
+    Case(
+        "hmis-dirty-fy2022/loader_errors",
+        "broken quoting, unquoted commas in names, records with too few and too many fields",
+        people=128,
+        stays=4,
+        rows=162,
+        rejects={
+            ("Client.csv", 3): "bad_quoting",
+            ("Client.csv", 4): "bad_quoting",
+            ("Client.csv", 6): "bad_quoting",
+            ("Client.csv", 7): "wrong_field_count",
+            ("Client.csv", 34): "wrong_field_count",
+            ("Client.csv", 61): "wrong_field_count",
+            ("Event.csv", 3): "wrong_field_count",
+            ("Exit.csv", 2): "wrong_field_count",
+            **SHORT_CONTACT,
+        },
+    ),
+    Case(
+        "hmis-dirty-fy2022/validation_files",
+        "codes of no list, blank keys, ids that point nowhere, an exit before the entry",
+        people=4,
+        stays=6,
+        rows=86,
+        rejects={
+            ("Assessment.csv", 5): "wrong_field_count",
+            ("AssessmentQuestions.csv", 5): "wrong_field_count",
+            ("AssessmentResults.csv", 5): "wrong_field_count",
+        },
+    ),
+    Case(
+        "hmis-dirty-fy2024/validation_files",
+        "the same in FY2024 format",
+        format="FY2024",
+        people=5,
+        stays=8,
+        rows=93,
+        rejects={
+            ("Assessment.csv", 5): "wrong_field_count",
+            ("AssessmentQuestions.csv", 5): "wrong_field_count",
+            ("AssessmentResults.csv", 5): "wrong_field_count",
+        },
+    ),
+)
+
+
+def test_every_case_is_named(reference_data: Path) -> None:
+    folders = [reference_data / "case" / name for name in ("hmis-dirty-fy2022", "hmis-dirty-fy2024")]
+    there = {f"{folder.name}/{path.name}" for folder in folders for path in folder.iterdir() if path.is_dir()}
+    assert {case.path for case in CASES} == there
+    assert len(CASES) == 12
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.path)
+def test_result(reference_data: Path, case: Case) -> None:
+    with open_delivery(reference_data / "case" / case.path) as delivery:
+        if case.refused:
+            with pytest.raises(RefusedError) as caught:
+                CONNECTOR.inspect(delivery, {})
+            assert caught.value.rule == case.refused
+            assert caught.value.fix
+            return
+        facts = CONNECTOR.inspect(delivery, {})
+        items = list(CONNECTOR.read(delivery, facts, {}))
+    rows: Counter[str] = Counter()
+    for item in items:
+        if isinstance(item, Batch):
+            rows[item.table] += item.rows.num_rows
+    rejects = {(item.file.split("/")[-1], item.line): item.rule for item in items if isinstance(item, Reject)}
+    assert facts.format_version == case.format
+    assert rejects == case.rejects
+    assert (rows["client"], rows["enrollment"], rows.total()) == (case.people, case.stays, case.rows)
+
+
+def test_names_with_quotes_come_out_as_they_were_meant(reference_data: Path) -> None:
+    names = _column(reference_data, "hmis-dirty-fy2022/bad_data", "client", "LastName")
+    assert names[:5] == ["Last0", '""Last1""', '"Last2 "BAD DATA""', 'Last3"', '"Last4"TEST" Last"']
+
+
+def test_a_byte_order_mark_does_not_hide_the_first_column(reference_data: Path) -> None:
+    assert _column(reference_data, "hmis-dirty-fy2022/bom_test", "exit", "ExitID") == ["429936"]
+
+
+def test_the_newest_version_of_the_person_is_the_one_named_newer(reference_data: Path) -> None:
+    """The three exports are one sequence; neither their names nor the order of export tells the newest."""
+    versions = {}
+    for name in ("initial", "newer", "older"):
+        path = f"hmis-dirty-fy2022/date_updated_{name}"
+        (last_name,), (updated,) = (_column(reference_data, path, "client", c) for c in ("LastName", "DateUpdated"))
+        versions[updated] = last_name
+    assert versions[max(versions)] == "Newer"
+    assert len(versions) == 3
+
+
+def _column(reference_data: Path, path: str, table: str, column: str) -> list[str | None]:
+    with open_delivery(reference_data / "case" / path) as delivery:
+        items = CONNECTOR.read(delivery, CONNECTOR.inspect(delivery, {}), {})
+        batches = [item for item in items if isinstance(item, Batch) and item.table == table]
+    return [value for batch in batches for value in batch.rows[column].to_pylist()]
