@@ -3,6 +3,7 @@
     domain.md §12.2. One row a person and service, for the report period `start_on` to `end_on` (both included).
 
     `start_on` must be the first day of a month: the age of who entered before it is then exact without a birth date.
+    It reads the core episodes and, because it counts people as the sender does, the sender's own record of each of them.
     A person with several stays in the period is reported by the latest one; households are looked at with all members.
 -#}
 {% macro apr_universe(start_on, end_on) -%}
@@ -20,7 +21,7 @@
             e.episode_key,
             e.episode_code,
             e.source_person_key,
-            e.household_code,
+            e.household_key,
             e.relationship_to_head_code = 'head' as is_head,
             e.relationship_to_head_code = 'child' as is_child_of_head,
             e.start_on,
@@ -32,7 +33,7 @@
                 when e.age_at_start_years is not null
                     then {{ age_on_first_of_month('p.birth_month', 'p.is_born_on_first', period_start) }}
             end as age_years
-        from {{ ref('in_case__episode') }} as e
+        from {{ ref('fct_episode') }} as e
         inner join {{ ref('in_case__person') }} as p on p.source_person_key = e.source_person_key
         where e.start_on <= {{ period_end }} and (e.end_on is null or e.end_on >= {{ period_start }})
     ),
@@ -40,14 +41,14 @@
     household as (
         select
             service_key,
-            household_code,
+            household_key,
             max(age_years) as oldest_years,
             sum(case when age_years >= 18 then 1 else 0 end) as adult_count,
             sum(case when age_years < 18 then 1 else 0 end) as child_count,
             sum(case when age_years is null then 1 else 0 end) as unknown_age_count,
             sum(case when is_child_of_head then 1 else 0 end) as child_of_head_count
         from stay
-        group by service_key, household_code
+        group by service_key, household_key
     )
 
     select
@@ -56,7 +57,7 @@
         stay.service_key,
         stay.episode_key,
         stay.source_person_key,
-        stay.household_code,
+        stay.household_key,
         stay.is_head,
         stay.start_on,
         stay.end_on,
@@ -90,7 +91,7 @@
         ) as stay_days
     from stay
     inner join household
-        on household.service_key = stay.service_key and household.household_code = stay.household_code
+        on household.service_key = stay.service_key and household.household_key = stay.household_key
     qualify row_number() over (
         partition by stay.service_key, stay.source_person_key
         order by stay.start_on desc nulls last, stay.episode_code desc nulls last
