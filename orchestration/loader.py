@@ -60,7 +60,8 @@ def apply_source(
         _forget(connection, source_id, kind)
         done = []
     for position, accepted in enumerate(ordered[len(done) :], start=len(done) + 1):
-        _apply_delivery(connection, source_id, kind, position, accepted)
+        is_last = position == len(ordered)
+        _apply_delivery(connection, source_id, kind, position, accepted, is_last=is_last)
     return Applied(tuple(delivery for delivery, _ in wanted[len(done) :]), replayed)
 
 
@@ -76,7 +77,13 @@ def _forget(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str) ->
 
 
 def _apply_delivery(
-    connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, position: int, accepted: Accepted
+    connection: duckdb.DuckDBPyConnection,
+    source_id: str,
+    kind: str,
+    position: int,
+    accepted: Accepted,
+    *,
+    is_last: bool,
 ) -> None:
     landed = accepted.landed
     tables = connectors()[kind].tables
@@ -88,7 +95,9 @@ def _apply_delivery(
         if landed.rows.get(name, 0) or (landed.regime == Regime.FULL and tables[name].absence_deletes):
             _TableStep(connection, kind, tables[name], accepted, sequence).run()
     connection.unregister("held_rows")
-    _mark_orphans(connection, source_id, kind, sequence)
+    if is_last:
+        # Orphans take part in replacement like current rows, so who is one matters at the end only.
+        _mark_orphans(connection, source_id, kind, sequence)
     connection.execute(
         "INSERT INTO ops.applied VALUES (?, ?, ?, ?, ?)",
         [source_id, landed.delivery_id, landed.connector_version, position, sequence],
