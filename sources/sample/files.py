@@ -37,6 +37,11 @@ class LineFile:
     path: Path
     header: bytes
     insertions: Sequence[Insertion] = ()
+    footer: bytes = b""
+    skip_first: int = 0
+    """Bytes to leave out of the first record, where records bring their separator with them."""
+    line_is_row: bool = False
+    """Lines mean nothing in this format: a record's position stands for its line."""
     rows: int = 0
     _lines: int = field(default=0, init=False)
     _stream: BinaryIO | None = field(default=None, init=False)
@@ -50,17 +55,18 @@ class LineFile:
         start = 0
         for insertion in self._take_insertions():
             cut = len(lines) * insertion.at // 1000
-            stream.write(data[offsets[start] : offsets[cut]])
+            self._write(stream, data[offsets[start] : offsets[cut]])
             self._count(cut - start, cut - start)
             self._insert(stream, insertion)
             start = cut
-        stream.write(data[offsets[start] : offsets[-1]])
+        self._write(stream, data[offsets[start] : offsets[-1]])
         self._count(len(lines) - start, len(lines) - start)
 
     def close(self) -> None:
         stream = self._open()
         for insertion in self._take_insertions():
             self._insert(stream, insertion)
+        stream.write(self.footer)
         stream.close()
 
     def _open(self) -> BinaryIO:
@@ -75,9 +81,13 @@ class LineFile:
         return taken
 
     def _insert(self, stream: BinaryIO, insertion: Insertion) -> None:
-        stream.write(insertion.text)
-        insertion.on_written(self._lines + 1, self.rows + 1)
+        self._write(stream, insertion.text)
+        insertion.on_written(self.rows + 1 if self.line_is_row else self._lines + 1, self.rows + 1)
         self._count(1, insertion.text.count(b"\n"))
+
+    def _write(self, stream: BinaryIO, data: bytes | memoryview) -> None:
+        if data:
+            stream.write(data[self.skip_first :] if not self.rows else data)
 
     def _count(self, rows: int, lines: int) -> None:
         self.rows += rows

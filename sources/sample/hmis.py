@@ -6,7 +6,7 @@ What belongs here: the order of work. What does not: what is in the tables, and 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from sources.sample.calendar import NEVER, end_of, iso
 from sources.sample.draws import Draws, Flags, Ints
-from sources.sample.hmis_defects import HmisDefects, submission_defect
+from sources.sample.hmis_defects import Guest, HmisDefects, submission_defect
 from sources.sample.hmis_files import ExportFiles, Occupancy, describe_provider
 from sources.sample.hmis_tables import Block, Enrolments, Numbering, enrol
 from sources.sample.planted import DeliveryFact, Ledger
@@ -36,10 +36,11 @@ class Acquaintance:
 
 @dataclass(frozen=True)
 class Course:
-    """A block's enrolments as far as surveys need them."""
+    """What surveys need to know of a block, and the people made for planted responses."""
 
     block: int
     enrolments: Enrolments
+    guests: Sequence[Guest]
 
 
 def blocks_of(
@@ -65,7 +66,7 @@ def write_provider(
 ) -> Acquaintance:
     """Write all deliveries of a provider; ``on_course`` is told about each block's enrolments."""
     seed = ledger.seed
-    exports = _open_exports(work, provider, ledger)
+    exports, guests = _open_exports(work, provider, ledger)
     occupancy = Occupancy(provider)
     acquaintance = Acquaintance()
     numbering = Numbering()
@@ -82,7 +83,7 @@ def write_provider(
             files.append(tables)
         _occupy(occupancy, e, made.bed_nights)
         _remember(acquaintance, e, is_shared[e.household])
-        on_course(Course(block, e))
+        on_course(Course(block, e, guests))
         numbering = Numbering(
             numbering.people + int(np.diff(population.first_member)[chosen].sum()),
             numbering.enrolments + e.size,
@@ -101,7 +102,7 @@ def delivery_path(provider: Provider, files_name: str) -> str:
     return f"deliveries/{provider.id}/{files_name}"
 
 
-def _open_exports(work: Path, provider: Provider, ledger: Ledger) -> list[ExportFiles]:
+def _open_exports(work: Path, provider: Provider, ledger: Ledger) -> tuple[list[ExportFiles], list[Guest]]:
     draws = Draws(ledger.seed, "exports", provider.id)
     ids = [draws.hex(32).upper() for _ in provider.exports]
     opened: list[ExportFiles] = []
@@ -118,7 +119,7 @@ def _open_exports(work: Path, provider: Provider, ledger: Ledger) -> list[Export
         opened.append(ExportFiles(folder, provider, export, since, ids[number], defects.insertions[number]))
         if export.fate is not Fate.REFUSED:
             known_until = end_of(export.until)
-    return opened
+    return opened, defects.guests
 
 
 def _finish(root: Path, files: ExportFiles, ledger: Ledger) -> None:

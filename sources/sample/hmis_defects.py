@@ -23,7 +23,9 @@ _FIRST, _SECOND = day("2024-02-02"), day("2025-05-28")
 
 
 @dataclass
-class _Person:
+class Guest:
+    """Somebody made for a defect."""
+
     code: str
     given: str
     family: str
@@ -42,6 +44,8 @@ class HmisDefects:
     seed: int
     ledger: Ledger
     insertions: list[dict[str, list[Insertion]]] = field(init=False)
+    guests: list[Guest] = field(default_factory=list, init=False)
+    """People with a clean, lasting enrolment, whom planted survey responses are about."""
     _people: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +98,7 @@ class HmisDefects:
         self.ledger.defects.append(defect)
         return defect
 
-    def person(self) -> _Person:
+    def person(self) -> Guest:
         """Somebody who occurs nowhere else; the identifiers are remembered."""
         self._people += 1
         draws, provider = self._draws, self.provider
@@ -104,9 +108,9 @@ class HmisDefects:
         place = [p.id for p in PROVIDERS].index(provider.id)
         ssn = f"7{place:02d}{10 + self._people:02d}{int(draws.between(1001, 9899, 1)[0]):04d}"
         self.ledger.identify(names=f"{given} {family}", birth_dates=born, national_ids=ssn)
-        return _Person(f"{provider.prefix}Z{self._people:04d}", given, family, born, ssn)
+        return Guest(f"{provider.prefix}Z{self._people:04d}", given, family, born, ssn)
 
-    def client_row(self, person: _Person, **other: str) -> dict[str, str]:
+    def client_row(self, person: Guest, **other: str) -> dict[str, str]:
         row = {
             "PersonalID": person.code,
             "FirstName": person.given,
@@ -130,7 +134,7 @@ class HmisDefects:
         }
         return row | other
 
-    def enrolment_row(self, person: _Person, **other: str) -> dict[str, str]:
+    def enrolment_row(self, person: Guest, **other: str) -> dict[str, str]:
         row = {
             "EnrollmentID": f"{person.code}E",
             "PersonalID": person.code,
@@ -146,7 +150,7 @@ class HmisDefects:
         }
         return row | other
 
-    def exit_row(self, person: _Person, **other: str) -> dict[str, str]:
+    def exit_row(self, person: Guest, **other: str) -> dict[str, str]:
         row = {
             "ExitID": f"{person.code}X",
             "EnrollmentID": f"{person.code}E",
@@ -157,7 +161,7 @@ class HmisDefects:
         }
         return row | other
 
-    def known_person(self, export: int, **other: str) -> _Person:
+    def known_person(self, export: int, **other: str) -> Guest:
         """Somebody with a client record in the export."""
         person = self.person()
         self.insert(export, "client", self.client_row(person, **other))
@@ -389,6 +393,14 @@ def too_many_fields(d: HmisDefects) -> None:
     d.insert(export, "event", row, defect, text=text)
 
 
+def lasting_guests(d: HmisDefects) -> None:
+    export = d.position_of_full()
+    for _ in range(4):
+        person = d.known_person(export)
+        d.insert(export, "enrollment", d.enrolment_row(person))
+        d.guests.append(person)
+
+
 def _all(*plans: Callable[[HmisDefects], None]) -> Callable[[HmisDefects], None]:
     def plant(d: HmisDefects) -> None:
         for plan in plans:
@@ -405,6 +417,7 @@ _PLANS: dict[str, Callable[[HmisDefects], None]] = {
         repeated_client,
         invalid_national_id("666451234"),
         mended_later("EntryDate", "2025-02-30", "2025-02-28", "invalid_date"),
+        lasting_guests,
     ),
     "brackwater": _all(missing_service_date, invalid_relationship),
     "fennimoor": _all(invalid_national_id("123001234"), future_entry),
@@ -414,10 +427,10 @@ _PLANS: dict[str, Callable[[HmisDefects], None]] = {
         contact_date_not_a_date,
         mended_later("EntryDate", "", "2025-03-01", "missing_required_value"),
     ),
-    "millrace": _all(invalid_destination("12"), exit_before_entry),
+    "millrace": _all(invalid_destination("12"), exit_before_entry, lasting_guests),
     "norrowgate": _all(exit_without_enrolment, repeated_enrolment),
-    "oakapple": _all(too_few_fields),
-    "tidewell": _all(entry_date_not_a_date, too_many_fields, future_income),
+    "oakapple": _all(too_few_fields, lasting_guests),
+    "tidewell": _all(entry_date_not_a_date, too_many_fields, future_income, lasting_guests),
 }
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from sources.sample import redcap_export, surveys
 from sources.sample.calendar import FIRST_DAY, LAST_DAY, end_of, iso
+from sources.sample.funders import FUNDERS, write_funder
 from sources.sample.hmis import Acquaintance, Course, write_provider
 from sources.sample.hmis_tables import person_ids
 from sources.sample.names import family_names, given_names
 from sources.sample.planted import Ledger
 from sources.sample.population import Population, draw_population
-from sources.sample.world import PROVIDERS, Fate
+from sources.sample.world import PROVIDERS, Fate, Provider
 
 REGION_FILE = "region.yml"
 PLANTED_FILE = "planted.json"
@@ -65,16 +67,33 @@ def write_region(to: Path, *, people: int = 5000, seed: int = 1, progress: Progr
         def tell(fraction: float, name: str = provider.name, start: float = start, share: float = share) -> None:
             say(name, start + share * fraction)
 
-        known[position] = write_provider(to, work, position, provider, population, ledger, _no_course, tell)
+        writer = _survey_of(provider, ledger, work)
+        on_course = writer.on_course if writer else _no_course
+        known[position] = write_provider(to, work, position, provider, population, ledger, on_course, tell)
+        if writer:
+            writer.finish(to)
         done += weights[position]
+    say("funders", 1.0)
+    for funder in FUNDERS:
+        write_funder(to, funder, ledger)
     _list_shared(ledger, population, known)
     _list_identifiers(ledger, population)
     shutil.rmtree(work, ignore_errors=True)
-    ledger.truth = _truth()
+    ledger.truth |= _truth()
     ledger.write(to / PLANTED_FILE)
     (to / REGION_FILE).write_text(region_text(), encoding="utf-8")
     say("done", 1.0)
     return _summary(to, ledger)
+
+
+def _survey_of(provider: Provider, ledger: Ledger, work: Path) -> surveys.OdkWriter | redcap_export.RedcapWriter | None:
+    """The writer of the provider's survey, if it has one."""
+    if provider.id == redcap_export.PROVIDER:
+        return redcap_export.RedcapWriter(provider, ledger, work)
+    for source in surveys.ODK_SOURCES:
+        if source.provider == provider.id:
+            return surveys.OdkWriter(source, provider, ledger, work)
+    return None
 
 
 def _no_course(course: Course) -> None:
@@ -152,17 +171,31 @@ region:
 def region_text() -> str:
     """The region file."""
     lines = [_REGION_HEAD.rstrip(), "organisations:"]
-    lines += [f"  - {{id: {p.id}, name: {p.name}}}" for p in PROVIDERS]
+    named = [(p.id, p.name) for p in PROVIDERS] + [(f.id, f.name) for f in FUNDERS]
+    lines += [f"  - {{id: {code}, name: {name}}}" for code, name in named]
     lines += ["sources:"]
     for provider in PROVIDERS:
-        lines += [
-            f"  - id: {provider.source}",
-            "    kind: hmis_csv",
-            f"    organisation: {provider.id}",
-            f"    location: deliveries/{provider.id}/*.zip",
-            "    cadence: monthly",
-        ]
+        lines += _source(provider.source, "hmis_csv", provider.id, f"{provider.id}/*.zip", "monthly")
+    for funder in FUNDERS:
+        location = f"{funder.id}/*.{funder.suffix}"
+        lines += _source(funder.source, "threesixtygiving", funder.id, location, "quarterly")
+    for odk in surveys.ODK_SOURCES:
+        lines += _source(odk.id, "odk", odk.provider, f"{odk.id}/*.zip", "monthly")
+        lines += surveys.mapping_of(odk)
+    redcap = redcap_export
+    lines += _source(redcap.SOURCE, "redcap", redcap.PROVIDER, f"{redcap.SOURCE}/*.zip", "quarterly")
+    lines += redcap.mapping_of()
     return "\n".join(lines) + "\n"
+
+
+def _source(source: str, kind: str, organisation: str, location: str, cadence: str) -> list[str]:
+    return [
+        f"  - id: {source}",
+        f"    kind: {kind}",
+        f"    organisation: {organisation}",
+        f"    location: deliveries/{location}",
+        f"    cadence: {cadence}",
+    ]
 
 
 def _summary(to: Path, ledger: Ledger) -> SampleSummary:
@@ -170,7 +203,7 @@ def _summary(to: Path, ledger: Ledger) -> SampleSummary:
     return SampleSummary(
         region_file=to / REGION_FILE,
         people=ledger.people,
-        organisations=len(PROVIDERS),
+        organisations=len(PROVIDERS) + len(FUNDERS),
         deliveries=len(files),
         rows=sum(sum(d.rows.values()) for d in ledger.deliveries),
         planted_defects=len(ledger.defects),
