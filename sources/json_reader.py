@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
 
@@ -31,8 +31,12 @@ class Record:
     """The line on which it starts."""
 
 
-def read_records(stream: BinaryIO, *, file: str, key: str) -> Iterator[Record]:
+def read_records(
+    stream: BinaryIO, *, file: str, key: str, beside: Callable[[str, Any], None] | None = None
+) -> Iterator[Record]:
     """The elements of the list ``key`` of the outer object, or of the outer list.
+
+    ``beside`` is told every other member of the outer object, as it comes by.
 
     Raises :class:`RefusedError`: ``empty_file``, ``bad_encoding``, ``malformed_json``, ``missing_list``.
     """
@@ -41,7 +45,7 @@ def read_records(stream: BinaryIO, *, file: str, key: str) -> Iterator[Record]:
     if opening == "[":
         yield from _elements(window)
     elif opening == "{":
-        yield from _members(window, key)
+        yield from _members(window, key, beside)
     elif not opening:
         raise RefusedError("empty_file", f"{file} has no content.", "Export it again and send the new file.", file=file)
     else:
@@ -50,18 +54,20 @@ def read_records(stream: BinaryIO, *, file: str, key: str) -> Iterator[Record]:
         window.fail("there is text behind its end")
 
 
-def _members(window: _Window, key: str) -> Iterator[Record]:
+def _members(window: _Window, key: str, beside: Callable[[str, Any], None] | None) -> Iterator[Record]:
     found = False
     for _ in _parts(window, "{", "}"):
-        name = window.value()
-        if not isinstance(name, str):
+        if window.next_character() != '"':
             window.fail("a name in quotes is expected")
+        name = window.value()
         window.skip(":")
         if name == key and window.next_character() == "[":
             found = True
             yield from _elements(window)
         else:
-            window.value()
+            value = window.value()
+            if beside is not None:
+                beside(name, value)
     if not found:
         raise RefusedError(
             "missing_list",

@@ -274,8 +274,8 @@ def _csv_form_code(
 def _form_code(
     delivery: Delivery, survey: SurveyMapping, definitions: Mapping[str, Definition], folder: str, file: TableFile
 ) -> str:
-    """The form of a file that does not name it: from the definition beside it, the folder, the page's own address, the
-    delivery's name, or the region file if it knows one form only."""
+    """The form of a file that does not name it: from the definition beside it, its folder, the delivery's name if the
+    region file knows it, or the region file if it knows one form only."""
     if folder in definitions:
         return definitions[folder].form_code
     if sent_in := delivery.folder_of(file.name):

@@ -213,6 +213,10 @@ def _check_shapes(block: Mapping[str, Any]) -> Iterator[str]:
     for key in ("items", "instruments", "person"):
         if not isinstance(block.get(key) or {}, Mapping):
             yield f"'{key}' must be a block of keys and values"
+    instruments = block.get("instruments") or {}
+    for code, numbers in instruments.items() if isinstance(instruments, Mapping) else ():
+        if not isinstance(numbers, Mapping):
+            yield f"instrument '{code}' must be a block of question and item number"
     person = block.get("person")
     if isinstance(person, Mapping):
         yield from (f"person: unknown key '{key}'; known are field, scheme" for key in sorted(set(person) - _PERSON))
@@ -240,11 +244,6 @@ def _check_items(block: Mapping[str, Any]) -> Iterator[str]:
         yield "'instrument' needs 'items' or 'total'"
     if isinstance(block.get("total"), str) and not block.get("instrument"):
         yield "'total' needs 'instrument'; with 'instruments' write total: {instrument: question}"
-    instruments = block.get("instruments") or {}
-    broken = [code for code, numbers in instruments.items() if not isinstance(numbers, Mapping)]
-    if broken:
-        yield f"instrument '{broken[0]}' must be a block of question and item number"
-        return
     totals = _totals(block)
     owner: dict[str, str] = {}
     for instrument, numbers in _items(block).items():

@@ -1,0 +1,88 @@
+"""The mapping block of a survey source: what follows from it, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from sources.survey.mapping import check_survey_mapping, survey_mapping_rows
+
+BLOCK = """
+forms:
+  wellbeing_check:
+    instruments: {phq9: {phq9_1: 1, phq9_2: 2}, gad7: {gad7_1: 1}}
+    total: {phq9: phq9_total}
+    person: {field: client_ref, scheme: harbour_hmis}
+    assessed_on: visit_date
+    timepoint: wave
+    free_text: [comment]
+  exit_survey:
+  satisfaction: {instrument: satisfaction, items: {overall: 1}, total: overall_total}
+missing_codes: {-999: not_answered}
+"""
+
+
+def mapping(**form: Any) -> dict[str, Any]:
+    return {"forms": {"f": form}}
+
+
+def test_rows_are_one_a_form_and_instrument_and_one_a_question() -> None:
+    forms, items = survey_mapping_rows("odk_1", yaml.safe_load(BLOCK))
+    rest = ("visit_date", "client_ref", "harbour_hmis", "wave")
+    assert forms == [
+        ("odk_1", "exit_survey", None, None, None, None, None),
+        ("odk_1", "satisfaction", "satisfaction", None, None, None, None),
+        ("odk_1", "wellbeing_check", "gad7", *rest),
+        ("odk_1", "wellbeing_check", "phq9", *rest),
+    ]
+    assert items == [
+        ("odk_1", "satisfaction", "satisfaction", "overall", 1, "item"),
+        ("odk_1", "satisfaction", "satisfaction", "overall_total", None, "total"),
+        ("odk_1", "wellbeing_check", "gad7", "gad7_1", 1, "item"),
+        ("odk_1", "wellbeing_check", "phq9", "phq9_1", 1, "item"),
+        ("odk_1", "wellbeing_check", "phq9", "phq9_2", 2, "item"),
+        ("odk_1", "wellbeing_check", "phq9", "phq9_total", None, "total"),
+    ]
+    assert check_survey_mapping(yaml.safe_load(BLOCK), has_events=False) == []
+
+
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [
+        ({"form": {}}, "unknown key 'form'"),
+        ({"forms": []}, None),
+        ({"forms": ["f"]}, "'forms' must be a block"),
+        (mapping(instruments="phq9"), "form 'f': 'instruments' must be a block"),
+        (mapping(intrument="phq9"), "form 'f': unknown key 'intrument'"),
+        (mapping(items={"q1": 1}), "form 'f': 'items' needs 'instrument'"),
+        (mapping(instrument="phq9"), "form 'f': 'instrument' needs 'items' or 'total'"),
+        (mapping(instrument="phq9", items={"q1": 1, "q2": 1}), "form 'f': phq9: item number 1 is used twice"),
+        (mapping(instrument="phq9", items={"q1": 0}), "the item number of 'q1' must be a whole number"),
+        (mapping(instrument="phq9", items={"q1": True}), "the item number of 'q1' must be a whole number"),
+        (mapping(instrument="phq9", items={"q1": 1}, total="q1"), "question 'q1' is used twice"),
+        (mapping(instruments={"a": {"q1": 1}, "b": {"q1": 2}}), "question 'q1' is used for a and b"),
+        (mapping(instrument="a", items={"q1": 1}, instruments={"b": {"q2": 1}}), "either 'instrument' with 'items'"),
+        (mapping(instruments={"a": {"q1": 1}}, total="t"), "'total' needs 'instrument'"),
+        (mapping(instruments={"a": {"q1": 1}}, total={"b": "t"}), "instrument 'b', which the form does not carry"),
+        (mapping(instruments={"a": "q1"}), "instrument 'a' must be a block"),
+        (mapping(person={"field": "ref"}), "form 'f': person: 'scheme' is required"),
+        (mapping(person={"field": "ref", "scheme": "s", "id": 1}), "person: unknown key 'id'"),
+        (mapping(free_text="comment"), "'free_text' must be a list"),
+        (mapping(assessed_on=["d"]), "'assessed_on' must be a name"),
+        (mapping(assessed_on="d", free_text=["d"]), "'d' is named as free text and for use"),
+        ({"missing_codes": {"-9": "lost"}}, "missing code '-9': 'lost' is no known reason"),
+        ({"complete": "yes"}, "'complete' must be true or false"),
+        ({"events": {"e": "start"}}, "'events' belongs to REDCap"),
+    ],
+)
+def test_problems_are_sentences_that_name_the_place(block: dict[str, Any], problem: str | None) -> None:
+    found = check_survey_mapping(block, has_events=False)
+    assert len(found) == (problem is not None)
+    assert problem is None or problem in found[0]
+
+
+def test_events_are_fine_where_surveys_have_them() -> None:
+    assert check_survey_mapping({"events": {"baseline_arm_1": "start"}}, has_events=True) == []
+    assert "must be a lower-case word" in check_survey_mapping({"events": {"e": "Start!"}}, has_events=True)[0]
