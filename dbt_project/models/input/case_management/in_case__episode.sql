@@ -38,6 +38,7 @@ select
     age.birth_relation as birth_relation_at_start,
     s.disabling_condition_code,
     s.living_situation_code,
+    s.living_situation_class_code,
     s.living_situation_class_code = 'homeless' as is_living_situation_homeless,
     s.living_situation_class_code = 'institutional' as is_living_situation_institutional,
     s.length_of_stay_code,
