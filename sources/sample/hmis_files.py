@@ -29,7 +29,7 @@ _QUOTED_NAMES = frozenset(
     AssessmentLocation
     """.split()  # noqa: SIM905
 )
-_OPENED = day("2017-04-01")
+_OPENED = day("2014-04-01")
 _EXPANDED = day("2024-04-01")
 """From this day on every project has some more beds."""
 SPOILT_COLUMNS = (
@@ -200,7 +200,7 @@ def _describe_project(files: ExportFiles, project: Project, beds: int) -> None:
             **common,
             "FunderID": f"{project.code}F",
             "Funder": str(project.funder),
-            "GrantID": f"{project.code}-2017",
+            "GrantID": f"{project.code}-2014",
             "StartDate": iso(_OPENED),
         },
     )

@@ -125,7 +125,9 @@ def _cell(
     text = written[id(column)]
     for change in records.changes:
         if name in change.before:
-            text = pc.if_else(pa.array(change.at[rows] <= view.until), text, change.before[name].texts(rows))
+            still_before = (change.at[rows] > view.until) & (change.at[rows] < NEVER)
+            if still_before.any():
+                text = pc.if_else(pa.array(still_before), change.before[name].texts(rows), text)
     return text
 
 

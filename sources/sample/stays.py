@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sources.sample.calendar import FIRST_DAY, LAST_DAY, NEVER, day, months_of
+from sources.sample.calendar import FIRST_DAY, LAST_DAY, NEVER, months_of
 from sources.sample.draws import Draws, Flags, Ints, by_weight, spread
 from sources.sample.world import EMERGENCY, OUTREACH, RAPID, SUPPORTIVE, TRANSITIONAL, Provider
 
 PERMANENT, TEMPORARY, HOMELESS, INSTITUTIONAL, UNKNOWN, OTHER, DECEASED = range(7)
 """Where people go when they leave."""
 
-_LONG_RUN_FROM = day("2019-10-01")
 _STAYS_AT_MOST = 5
 
 _LENGTHS = {
@@ -62,9 +61,10 @@ class Stays:
 
 
 def _season_table(first: int, last: int) -> Ints:
+    """Days of a first entry: more in winter, and fewer as time goes on, because more and more entries are returns."""
     days = np.arange(first, last + 1)
-    weights = np.array([0, *(_SEASON[month] for month in range(1, 13))])[months_of(days)]
-    return np.repeat(days, weights)
+    season = np.array([0, *(_SEASON[month] for month in range(1, 13))])[months_of(days)]
+    return np.repeat(days, season * (100 - 40 * (days - first) // len(days)) // 60)
 
 
 _RECENT = _season_table(FIRST_DAY - 60, LAST_DAY - 2)
@@ -81,8 +81,8 @@ def draw_stays(draws: Draws, provider: Provider, has_children: Flags, earliest: 
         project = _projects(draws, provider, has_children[here])
         kinds = np.array([p.kind for p in provider.projects])[project]
         if turn == 0:
-            entry = _first_entries(draws, kinds)
             length = _lengths(draws, provider, project)
+            entry = _first_entries(draws, kinds, length)
             early = (entry + length < FIRST_DAY) | (entry < earliest[here])
             entry = np.where(early, draws.out_of(_WITHIN, len(here)), entry)
         else:
@@ -114,9 +114,12 @@ def _projects(draws: Draws, provider: Provider, has_children: Flags) -> Ints:
     return np.where(has_children, with_children, without)
 
 
-def _first_entries(draws: Draws, kinds: Ints) -> Ints:
+def _first_entries(draws: Draws, kinds: Ints, length: Ints) -> Ints:
+    """Long stays may have begun so long before the period that they just last into it: projects are full from the
+    first day on."""
     recent = draws.out_of(_RECENT, len(kinds))
-    long_run = draws.between(_LONG_RUN_FROM, LAST_DAY - 2, len(kinds))
+    reach = length + LAST_DAY - 1 - FIRST_DAY
+    long_run = FIRST_DAY - length + draws.below(2**40, len(kinds)) % reach
     return np.where(np.isin(kinds, _LONG_RUN), long_run, recent)
 
 

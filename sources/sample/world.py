@@ -121,6 +121,7 @@ PROVIDERS: tuple[Provider, ...] = (
         _TWO_FULL,
         recovery=520,
         permanent_shift=60,
+        stay_pct=95,
     ),
     Provider(
         "brackwater",
@@ -153,6 +154,7 @@ PROVIDERS: tuple[Provider, ...] = (
         _TWO_FULL,
         Style(quoted_header=True, csv_version="2024 v1.3", software="Wayfare"),
         permanent_shift=40,
+        stay_pct=110,
     ),
     Provider(
         "kestrelby",
@@ -169,6 +171,7 @@ PROVIDERS: tuple[Provider, ...] = (
         Style(csv_version="v1_3"),
         permanent_shift=-40,
         entry_lag=2,
+        stay_pct=120,
     ),
     Provider(
         "millrace",
@@ -187,6 +190,7 @@ PROVIDERS: tuple[Provider, ...] = (
         recovery=550,
         permanent_shift=110,
         return_shift=-60,
+        stay_pct=90,
     ),
     Provider(
         "norrowgate",
@@ -203,6 +207,7 @@ PROVIDERS: tuple[Provider, ...] = (
         Style(bom=True),
         permanent_shift=90,
         return_shift=-40,
+        stay_pct=85,
     ),
     Provider(
         "oakapple",
@@ -218,6 +223,7 @@ PROVIDERS: tuple[Provider, ...] = (
         _FULL_AND_DELTA,
         Style(csv_version="2024 v1.3", software="Wayfare"),
         recovery=500,
+        stay_pct=105,
     ),
     Provider(
         "tidewell",
@@ -235,7 +241,7 @@ PROVIDERS: tuple[Provider, ...] = (
         recovery=540,
         worsens_on=day("2025-01-01"),
         worse_recovery=270,
-        worse_stay_pct=160,
+        worse_stay_pct=150,
     ),
     Provider(
         "quarnby",
