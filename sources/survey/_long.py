@@ -87,6 +87,13 @@ def melt(wide: Sequence[tuple[Question, pa.Array]], missing_codes: Mapping[str, 
     )
 
 
+def without_codes(values: pa.Array, missing_codes: Mapping[str, str]) -> pa.Array:
+    """The values with NULL for missing codes."""
+    if not missing_codes:
+        return values
+    return pc.if_else(_reasons(values, missing_codes).is_valid(), pa.scalar(None, pa.string()), values)
+
+
 def _reasons(values: pa.Array, missing_codes: Mapping[str, str]) -> pa.Array:
     if not missing_codes:
         return pa.nulls(len(values), pa.string())

@@ -10,8 +10,10 @@ mapping:
       instrument: phq9
       items: {phq9_1: 1, phq9_2: 2}        # question -> item number
       total: phq9_total                    # optional: the total as the sender worked it out
+      score: phq9_score                    # optional: the score, where it is not the total
+      items_are_prereversed: true          # the sender has turned reversed items round already; default false
       # or, where one form carries several: instruments: {phq9: {phq9_1: 1}, gad7: {gad7_1: 1}}
-      # with total: {phq9: phq9_total}
+      # with total: {phq9: phq9_total}, score alike
       person: {field: client_ref, scheme: harbour_hmis}
       assessed_on: visit_date              # else the day of submission
       timepoint: wave
@@ -41,6 +43,8 @@ _FORM_KEYS = frozenset(
         "instruments",
         "items",
         "total",
+        "score",
+        "items_are_prereversed",
         "person",
         "assessed_on",
         "timepoint",
@@ -64,6 +68,9 @@ class FormMapping:
     """Instrument → question → item number."""
     totals: Mapping[str, str] = field(default_factory=dict)
     """Instrument → question with the supplied total."""
+    scores: Mapping[str, str] = field(default_factory=dict)
+    """Instrument → question with the supplied score."""
+    is_prereversed: bool = False
     person_field: str | None = None
     person_scheme: str | None = None
     """Id of the case-management source whose person codes ``person_field`` holds."""
@@ -78,7 +85,8 @@ class FormMapping:
         """Questions whose answers the platform works with, so they stay out of the vault."""
         single = {name for name in (self.person_field, self.assessed_on, self.timepoint) if name}
         items = {question for numbers in self.items.values() for question in numbers}
-        return frozenset({*single, *items, *self.totals.values(), *self.plain, *self.select_multiple})
+        supplied = (*self.totals.values(), *self.scores.values())
+        return frozenset({*single, *items, *supplied, *self.plain, *self.select_multiple})
 
     @property
     def named(self) -> frozenset[str]:
@@ -120,9 +128,11 @@ def survey_mapping_rows(source_id: str, mapping: Mapping[str, Any]) -> tuple[lis
         forms += [(source_id, code, instrument, *rest) for instrument in instruments]
         for instrument, numbers in sorted(form.items.items()):
             ordered = sorted(numbers.items(), key=lambda item: item[1])
-            items += [(source_id, code, instrument, question, number, "item") for question, number in ordered]
-            if instrument in form.totals:
-                items.append((source_id, code, instrument, form.totals[instrument], None, "total"))
+            role = "item_prereversed" if form.is_prereversed else "item"
+            items += [(source_id, code, instrument, question, number, role) for question, number in ordered]
+            for role, supplied in (("total", form.totals), ("score", form.scores)):
+                if instrument in supplied:
+                    items.append((source_id, code, instrument, supplied[instrument], None, role))
     return forms, items
 
 
@@ -148,7 +158,9 @@ def _form(code: str, block: Mapping[str, Any]) -> FormMapping:
     return FormMapping(
         form_code=code,
         items=_items(block),
-        totals=_totals(block),
+        totals=_supplied(block, "total"),
+        scores=_supplied(block, "score"),
+        is_prereversed=bool(block.get("items_are_prereversed", False)),
         person_field=person.get("field"),
         person_scheme=person.get("scheme"),
         assessed_on=block.get("assessed_on"),
@@ -167,11 +179,12 @@ def _items(block: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     return {}
 
 
-def _totals(block: Mapping[str, Any]) -> dict[str, str]:
-    total = block.get("total")
-    if isinstance(total, Mapping):
-        return {str(code): str(question) for code, question in total.items()}
-    return {str(block["instrument"]): str(total)} if total and block.get("instrument") else {}
+def _supplied(block: Mapping[str, Any], key: str) -> dict[str, str]:
+    """Instrument → question, for ``total`` and ``score``."""
+    supplied = block.get(key)
+    if isinstance(supplied, Mapping):
+        return {str(code): str(question) for code, question in supplied.items()}
+    return {str(block["instrument"]): str(supplied)} if supplied and block.get("instrument") else {}
 
 
 def _check_codes(mapping: Mapping[str, Any]) -> Iterator[str]:
@@ -223,8 +236,11 @@ def _check_shapes(block: Mapping[str, Any]) -> Iterator[str]:
         for key in sorted(_PERSON):
             if not isinstance(person.get(key), str):
                 yield f"person: '{key}' is required ({_PERSON_NEEDS[key]})"
-    if not isinstance(block.get("total") or "", str | Mapping):
-        yield "'total' must be a question, or a block of instrument and question"
+    for key in ("total", "score"):
+        if not isinstance(block.get(key) or "", str | Mapping):
+            yield f"'{key}' must be a question, or a block of instrument and question"
+    if not isinstance(block.get("items_are_prereversed", False), bool):
+        yield "'items_are_prereversed' must be true or false"
 
 
 _PERSON = {"field", "scheme"}
@@ -240,21 +256,23 @@ def _check_items(block: Mapping[str, Any]) -> Iterator[str]:
         return
     if block.get("items") and not block.get("instrument"):
         yield "'items' needs 'instrument'"
-    if block.get("instrument") and not block.get("items") and not block.get("total"):
-        yield "'instrument' needs 'items' or 'total'"
-    if isinstance(block.get("total"), str) and not block.get("instrument"):
-        yield "'total' needs 'instrument'; with 'instruments' write total: {instrument: question}"
-    totals = _totals(block)
+    if block.get("instrument") and not any(block.get(key) for key in ("items", "total", "score")):
+        yield "'instrument' needs 'items', 'total' or 'score'"
+    supplied = {key: _supplied(block, key) for key in ("total", "score")}
+    for key, by_instrument in supplied.items():
+        if isinstance(block.get(key), str) and not block.get("instrument"):
+            yield f"'{key}' needs 'instrument'; with 'instruments' write {key}: {{instrument: question}}"
+        for instrument in sorted(set(by_instrument) - set(_items(block))):
+            yield f"'{key}' names instrument '{instrument}', which the form does not carry"
     owner: dict[str, str] = {}
     for instrument, numbers in _items(block).items():
         yield from _check_numbers(instrument, numbers)
-        for question in [*numbers, *([totals[instrument]] if instrument in totals else [])]:
+        sent = [by_instrument[instrument] for by_instrument in supplied.values() if instrument in by_instrument]
+        for question in [*numbers, *sent]:
             if question in owner:
                 where = "twice" if owner[question] == instrument else f"for {owner[question]} and {instrument}"
                 yield f"question '{question}' is used {where}; an answer belongs to one item"
             owner[question] = instrument
-    for instrument in sorted(set(totals) - set(_items(block))):
-        yield f"'total' names instrument '{instrument}', which the form does not carry"
 
 
 def _check_numbers(instrument: str, numbers: Mapping[str, Any]) -> Iterator[str]:

@@ -40,6 +40,7 @@ from sources.survey._long import (
     melt,
     options,
     stated_in_name,
+    without_codes,
     workspace,
 )
 from sources.survey._odk_files import Chunk, FormFiles, TableFile, forms_of, read_csv_table, read_json_table
@@ -68,6 +69,10 @@ RESPONSE = Table(
         Column("review_state"),
         Column("status"),
         Column("deprecated_code"),
+        Column("person_reference"),
+        Column("person_scheme"),
+        Column("assessed_on"),
+        Column("timepoint_code"),
         Column("submitter_id"),
         Column("submitter_name", Role.NAME_OTHER),
         Column("device_id", Role.CONTACT),
@@ -219,8 +224,19 @@ class _FormReader:
             "response_code": codes,
             "form_code": pa.repeat(pa.scalar(self._files.form_code), chunk.count),
             "version": _version(chunk),
+            "person_reference": self._answer_to(chunk, self._form.person_field),
+            "person_scheme": pa.array([self._form.person_scheme] * chunk.count, pa.string()),
+            "assessed_on": self._answer_to(chunk, self._form.assessed_on),
+            "timepoint_code": self._answer_to(chunk, self._form.timepoint),
         }
         return landing_batch(RESPONSE, columns, file=chunk.file, numbers=chunk.numbers, lines=chunk.lines)
+
+    def _answer_to(self, chunk: Chunk, question: str | None) -> pa.Array:
+        """Answers to a question that the region file names, outside repeats; a missing code is none."""
+        for path, values in chunk.answers:
+            if question is not None and question in (path, path.rpartition("/")[2]):
+                return without_codes(values, self._missing_codes)
+        return pa.nulls(chunk.count, pa.string())
 
     def _note_versions(self, chunk: Chunk) -> None:
         versions = pc.dictionary_encode(chunk.column("form_version"), null_encoding="encode")

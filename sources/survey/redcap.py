@@ -43,10 +43,11 @@ from sources.survey._long import (
     melt,
     slices,
     stated_in_name,
+    without_codes,
     workspace,
 )
 from sources.survey._privacy import Privacy, is_sensitive_name, privacy_of
-from sources.survey.mapping import SurveyMapping, check_survey_mapping, parse_mapping
+from sources.survey.mapping import FormMapping, SurveyMapping, check_survey_mapping, parse_mapping
 
 FORM = Table(
     "form",
@@ -85,6 +86,9 @@ RESPONSE = Table(
         Column("submitted_at"),
         Column("survey_identifier", Role.CONTACT),
         Column("answer_count"),
+        Column("person_reference"),
+        Column("person_scheme"),
+        Column("assessed_on"),
     ),
     key=("response_code",),
     scope_column="form_code",
@@ -525,6 +529,7 @@ class _DataReader:
         self._delivery, self._file, self._survey = delivery, file, survey
         self._numbering, self._seen = numbering, seen
         self._layout = _layout(file, project, survey)
+        self._positions = {name.casefold(): position for position, name in enumerate(file.header)}
         self._names = [f"column #{position}" for position in range(len(file.header))]
         self._table = Table("record", tuple(Column(name) for name in self._names), key=())
 
@@ -600,6 +605,8 @@ class _DataReader:
         record, event, instance = (a.take(at) for a in (wide.record, wide.part("event"), wide.part("instance")))
         code = pa.repeat(pa.scalar(form.code), len(at))
         submitted = wide.column(form.timestamp).take(at)
+        known = self._survey.form(form.code)
+        person, scheme = self._person(wide, known, at)
         real = pc.match_substring_regex(submitted, r"^\d{4}-\d{2}-\d{2}")
         return {
             "response_code": _joined(record, event, code, instance),
@@ -607,12 +614,34 @@ class _DataReader:
             "event_code": event,
             "form_code": code,
             "repeat_instance": instance,
-            "timepoint_code": _mapped(event, self._survey.events),
+            "timepoint_code": pc.coalesce(
+                self._answer_to(wide, known.timepoint, at), _mapped(event, self._survey.events)
+            ),
             "complete_code": wide.column(form.complete).take(at),
             "submitted_at": pc.if_else(real, submitted, pa.scalar(None, pa.string())),
             "survey_identifier": wide.part("identifier").take(at),
             "answer_count": pc.cast(pa.array(counts), pa.string()),
+            "person_reference": person,
+            "person_scheme": scheme,
+            "assessed_on": self._answer_to(wide, known.assessed_on, at),
         }
+
+    def _answer_to(self, wide: _Wide, question: str | None, at: pa.Array) -> pa.Array:
+        """Values of a field that the region file names, of whatever form, in the same row; a missing code is none."""
+        position = self._positions.get(question.casefold()) if question else None
+        return without_codes(wide.column(position).take(at), self._survey.missing_codes)
+
+    def _person(self, wide: _Wide, form: FormMapping, at: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """Person code and scheme. A record is one person, so the field may belong to any form of the project: the
+        form's own mapping comes first, then those of the other forms. Other rows of the record are looked up later."""
+        others = (self._survey.forms[code] for code in sorted(self._survey.forms))
+        known = dict.fromkeys((f.person_field, f.person_scheme) for f in (form, *others) if f.person_field)
+        person = scheme = pa.nulls(len(at), pa.string())
+        for field_name, source in known:
+            found = self._answer_to(wide, field_name, at)
+            use = pc.and_(person.is_null(), found.is_valid())
+            person, scheme = pc.if_else(use, found, person), pc.if_else(use, pa.scalar(source), scheme)
+        return person, scheme
 
     def _ordered(self, wide: _Wide, table: Table, parts: Sequence[tuple[IntArray, Mapping[str, pa.Array]]]) -> Batch:
         rows = np.concatenate([rows for rows, _ in parts])

@@ -83,6 +83,16 @@ def test_system_columns_become_columns_of_the_response(landed: Landed) -> None:
     assert row["started_at"] == "2024-03-06T09:00:00.000+01:00"
 
 
+def test_a_response_names_person_day_and_timepoint(landed: Landed) -> None:
+    columns = ("person_reference", "person_scheme", "assessed_on", "timepoint_code")
+    assert {r["response_code"]: tuple(r[c] for c in columns) for r in landed.table("response")} == {
+        "uuid:0000000s": (None, None, None, None),
+        A: ("P-001", "harbour_hmis", "2024-03-04", "start"),
+        B: ("P-002", "harbour_hmis", "2024-03-05", "start"),
+        C: (None, "harbour_hmis", "2024-03-06", "end"),
+    }
+
+
 def test_people_who_submit_are_masked() -> None:
     assert {column.name for column in CONNECTOR.tables["response"].masked} == {"submitter_name", "device_id"}
     assert {column.name for column in CONNECTOR.tables["answer"].masked} == {"free_text"}

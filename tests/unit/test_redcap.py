@@ -121,6 +121,20 @@ def test_events_give_the_timepoint(landed: Landed) -> None:
     ]
 
 
+def test_a_response_names_the_person_where_its_row_does(landed: Landed) -> None:
+    named = {r["response_code"]: (r["person_reference"], r["person_scheme"]) for r in landed.table("response")}
+    assert named["1|baseline_arm_1|enrolment|"] == ("P-001", "harbour_hmis")
+    assert named["1|baseline_arm_1|phq9|"] == ("P-001", "harbour_hmis")
+    assert named["1|exit_arm_1|phq9|"] == (None, None)  # another row of the record; the input layer looks there
+
+
+def test_the_record_id_can_be_the_person_code() -> None:
+    forms = {"phq9": {"person": {"field": "record_id", "scheme": "harbour_hmis"}, "assessed_on": "dob"}}
+    landed = land(CONNECTOR, FIXTURES / "redcap_longitudinal", {"forms": forms})
+    rows = [r for r in landed.table("response") if r["form_code"] == "phq9"]
+    assert [(r["person_reference"], r["assessed_on"]) for r in rows] == [("1", "1980-05-06"), ("1", None), ("2", None)]
+
+
 def test_forms_carry_title_question_count_and_the_record_field(landed: Landed) -> None:
     assert [
         (f["form_code"], f["form_title"], f["question_count"], f["record_field"], f["_row_number"])

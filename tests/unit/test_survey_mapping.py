@@ -57,7 +57,7 @@ def test_rows_are_one_a_form_and_instrument_and_one_a_question() -> None:
         (mapping(instruments="phq9"), "form 'f': 'instruments' must be a block"),
         (mapping(intrument="phq9"), "form 'f': unknown key 'intrument'"),
         (mapping(items={"q1": 1}), "form 'f': 'items' needs 'instrument'"),
-        (mapping(instrument="phq9"), "form 'f': 'instrument' needs 'items' or 'total'"),
+        (mapping(instrument="phq9"), "form 'f': 'instrument' needs 'items', 'total' or 'score'"),
         (mapping(instrument="phq9", items={"q1": 1, "q2": 1}), "form 'f': phq9: item number 1 is used twice"),
         (mapping(instrument="phq9", items={"q1": 0}), "the item number of 'q1' must be a whole number"),
         (mapping(instrument="phq9", items={"q1": True}), "the item number of 'q1' must be a whole number"),
@@ -69,6 +69,8 @@ def test_rows_are_one_a_form_and_instrument_and_one_a_question() -> None:
         (mapping(instruments={"a": "q1"}), "instrument 'a' must be a block"),
         (mapping(person={"field": "ref"}), "form 'f': person: 'scheme' is required"),
         (mapping(person={"field": "ref", "scheme": "s", "id": 1}), "person: unknown key 'id'"),
+        (mapping(instruments={"a": {"q1": 1}}, score={"b": "t"}), "'score' names instrument 'b'"),
+        (mapping(instrument="a", items={"q1": 1}, items_are_prereversed="yes"), "must be true or false"),
         (mapping(free_text="comment"), "'free_text' must be a list"),
         (mapping(assessed_on=["d"]), "'assessed_on' must be a name"),
         (mapping(assessed_on="d", free_text=["d"]), "'d' is named as free text and for use"),
@@ -81,6 +83,15 @@ def test_problems_are_sentences_that_name_the_place(block: dict[str, Any], probl
     found = check_survey_mapping(block, has_events=False)
     assert len(found) == (problem is not None)
     assert problem is None or problem in found[0]
+
+
+def test_supplied_scores_and_reversed_items_have_roles_of_their_own() -> None:
+    form = {"instrument": "swemwbs", "items": {"q1": 1}, "score": "metric", "items_are_prereversed": True}
+    _, items = survey_mapping_rows("s", mapping(**form))
+    assert [(question, role) for _, _, _, question, _, role in items] == [
+        ("q1", "item_prereversed"),
+        ("metric", "score"),
+    ]
 
 
 def test_events_are_fine_where_surveys_have_them() -> None:
