@@ -14,7 +14,8 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -31,7 +32,8 @@ ARCHIVE_SUFFIXES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz
 
 JUNK_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
-READABLE_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+READABLE_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""The others can't be unpacked in steps of bounded size by the standard library."""
 
 DIRECTORY_BYTES_PER_MEMBER = 1024
 """A zip's directory is read into memory as a whole, so its size is checked before; names average far below this."""
@@ -72,12 +74,13 @@ class Ignored:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A candidate for a member, under its full name; ``open`` gives the plain stream, ``packed`` its stored size."""
+    """A candidate for a member, under its full name; ``open`` gives the plain stream."""
 
     name: str
     size: int
-    packed: int
     open: Callable[[], BinaryIO]
+    packed: int | None = None
+    """Its size in the archive; None for a file that is in none."""
 
 
 class Delivery:
@@ -110,10 +113,10 @@ class Delivery:
         self._close()
 
     def open(self, name: str) -> BinaryIO:
-        """Stream one member. It can be rewound (at the price of reading again). Reading past a limit, or a damaged
-        archive, raises :class:`RefusedError` at that point."""
+        """Stream one member. It can be rewound (at the price of reading again). A damaged archive, or content of a size
+        other than stated, raises :class:`RefusedError` where it shows."""
         entry = self._entries[name]
-        return cast(BinaryIO, io.BufferedReader(_GuardedStream(name, entry, self.limits), buffer_size=_CHUNK))
+        return cast(BinaryIO, io.BufferedReader(_GuardedStream(name, entry), buffer_size=_CHUNK))
 
     def folder_of(self, name: str) -> str:
         """Name of the folder that holds a member as it was sent, also where all members share it; empty if none."""
@@ -149,14 +152,10 @@ class Delivery:
     def digests(self) -> Mapping[str, str]:
         """The sha256 (hex) of every member's content. The first access reads the whole delivery once."""
         digests: dict[str, str] = {}
-        budget = self.limits.max_total_bytes
         for name in self._entries:
             digest = hashlib.sha256()
             with self.open(name) as stream:
                 while chunk := stream.read(_CHUNK):
-                    budget -= len(chunk)
-                    if budget < 0:
-                        raise _too_large(self.name, self.limits)
                     digest.update(chunk)
             digests[name] = digest.hexdigest()
         return digests
@@ -180,11 +179,7 @@ def open_delivery(path: Path, limits: Limits = Limits()) -> Delivery:
     try:
         status = path.lstat()
     except OSError as error:
-        raise RefusedError(
-            "not_found",
-            f"{path.name} can't be opened: {error.strerror}.",
-            "Check the location of this source in the region file, and who may read it.",
-        ) from error
+        raise _unreadable(path.name, path.name, error) from error
     if stat.S_ISLNK(status.st_mode):
         raise _symlink(path.name)
     if stat.S_ISDIR(status.st_mode):
@@ -211,7 +206,7 @@ def _open_file(path: Path, size: int, limits: Limits) -> Delivery:
             "Send a .zip, or the files themselves.",
             file=path.name,
         )
-    entry = _Entry(path.name, size, size, lambda: _open_regular(path, path.name))
+    entry = _Entry(_checked_name(path.name, path.name, limits), size, _opener(path, path.name))
     return _delivery(path.name, [entry], [], limits, close=lambda: None)
 
 
@@ -221,24 +216,30 @@ def _open_folder(root: Path, limits: Limits) -> Delivery:
     seen = 0
     pending = [root]
     while pending:
-        folder = pending.pop()
-        with os.scandir(folder) as listing:
-            for item in listing:
-                seen += 1
-                _check_count(root.name, seen, limits)
-                name = Path(item.path).relative_to(root).as_posix()
-                if _is_junk(item.name):
-                    ignored.append(Ignored(name, "hidden or system file"))
-                elif item.is_symlink():
-                    raise _symlink(name)
-                elif item.is_dir(follow_symlinks=False):
-                    pending.append(Path(item.path))
-                elif not item.is_file(follow_symlinks=False):
-                    raise _special_file(name)
-                else:
-                    size = item.stat(follow_symlinks=False).st_size
-                    entries.append(_Entry(name, size, size, _opener(Path(item.path), name)))
+        for item in _listing(pending.pop(), root.name):
+            seen += 1
+            _check_count(root.name, seen, limits)
+            name = _checked_name(root.name, Path(item.path).relative_to(root).as_posix(), limits)
+            if _is_junk(item.name):
+                ignored.append(Ignored(name, "hidden or system file"))
+            elif item.is_symlink():
+                raise _symlink(name)
+            elif item.is_dir(follow_symlinks=False):
+                pending.append(Path(item.path))
+            elif not item.is_file(follow_symlinks=False):
+                raise _special_file(name)
+            else:
+                size = item.stat(follow_symlinks=False).st_size
+                entries.append(_Entry(name, size, _opener(Path(item.path), name)))
     return _delivery(root.name, entries, ignored, limits, close=lambda: None)
+
+
+def _listing(folder: Path, container: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as listing:
+            yield from listing
+    except OSError as error:
+        raise _unreadable(container, folder.name, error) from error
 
 
 def _opener(path: Path, name: str) -> Callable[[], BinaryIO]:
@@ -250,12 +251,7 @@ def _open_regular(path: Path, name: str) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise RefusedError(
-            "not_found",
-            f"{name} can't be opened: {error.strerror}.",
-            "Deliver the files again, and leave them alone until they are loaded.",
-            file=name,
-        ) from error
+        raise _unreadable(name, name, error) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise _special_file(name)
@@ -263,16 +259,16 @@ def _open_regular(path: Path, name: str) -> BinaryIO:
 
 
 def _open_zip(path: Path, limits: Limits) -> Delivery:
-    _check_directory_size(path, limits)
+    stream = _open_regular(path, path.name)
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
-        raise _corrupt(path.name, str(error)) from error
-    try:
+        _check_directory_size(path.name, stream, limits)
+        archive = zipfile.ZipFile(stream)
         entries, ignored = _zip_entries(path.name, archive, limits)
-        return _delivery(path.name, entries, ignored, limits, close=archive.close)
-    except BaseException:
-        archive.close()
+        return _delivery(path.name, entries, ignored, limits, close=stream.close)
+    except BaseException as error:
+        stream.close()
+        if isinstance(error, _READ_ERRORS):
+            raise _corrupt(path.name, str(error)) from error
         raise
 
 
@@ -301,7 +297,7 @@ def _zip_entries(container: str, archive: zipfile.ZipFile, limits: Limits) -> tu
                 file=name,
             )
         _check_ratio(name, info.file_size, info.compress_size, limits)
-        entries.append(_Entry(name, info.file_size, info.compress_size, _zip_opener(archive, info)))
+        entries.append(_Entry(name, info.file_size, _zip_opener(archive, info), info.compress_size))
     return entries, ignored
 
 
@@ -357,18 +353,7 @@ def _by_short_name(entries: list[_Entry]) -> dict[str, _Entry]:
 
 def _safe_name(container: str, info: zipfile.ZipInfo, limits: Limits) -> str:
     """The name of a zip entry as a relative POSIX path, or a refusal if it points out of the archive."""
-    name = unicodedata.normalize("NFC", info.filename.replace("\\", "/"))
-    if len(name.encode("utf-8", "surrogatepass")) > limits.max_name_bytes:
-        raise RefusedError(
-            "name_too_long", f"{container} holds a file with an overlong name.", "Shorten the name.", file=name[:100]
-        )
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-        raise RefusedError(
-            "unsafe_name",
-            f"{container} holds a file whose name has control characters: {name!r}.",
-            "Rename the file.",
-            file=repr(name),
-        )
+    name = _checked_name(container, info.filename.replace("\\", "/"), limits)
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or (parts and len(parts[0]) >= 2 and parts[0][1] == ":"):
         raise RefusedError(
@@ -378,6 +363,22 @@ def _safe_name(container: str, info: zipfile.ZipInfo, limits: Limits) -> str:
             file=name,
         )
     return "/".join(parts)
+
+
+def _checked_name(container: str, name: str, limits: Limits) -> str:
+    """The name in its composed form, which does not depend on the sender's system."""
+    if len(name.encode("utf-8", "replace")) > limits.max_name_bytes:
+        raise RefusedError(
+            "name_too_long", f"{container} holds a file with an overlong name.", "Shorten the name.", file=name[:100]
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise RefusedError(
+            "unsafe_name",
+            f"{container} holds a file whose name has characters that are no text: {name!a}.",
+            "Rename the file.",
+            file=ascii(name),
+        )
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_junk(part: str) -> bool:
@@ -407,6 +408,8 @@ def _check_overlap(container: str, infos: list[zipfile.ZipInfo]) -> None:
     """Bombs without nesting let many entries share the same compressed bytes."""
     end, previous = 0, ""
     for info in sorted(infos, key=lambda i: i.header_offset):
+        if info.header_offset < 0:
+            raise _corrupt(container, "its start is missing")
         if info.header_offset < end:
             raise RefusedError(
                 "zip_bomb",
@@ -417,13 +420,12 @@ def _check_overlap(container: str, infos: list[zipfile.ZipInfo]) -> None:
         end, previous = info.header_offset + info.compress_size, info.filename
 
 
-def _check_directory_size(path: Path, limits: Limits) -> None:
+def _check_directory_size(container: str, stream: BinaryIO, limits: Limits) -> None:
     """Refuse a zip whose directory alone would fill the memory; what is not found here, zipfile refuses."""
-    with path.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        tail_size = min(size, (1 << 16) + 22 + 20 + 56)
-        stream.seek(size - tail_size)
-        tail = stream.read(tail_size)
+    size = stream.seek(0, os.SEEK_END)
+    tail_size = min(size, (1 << 16) + 22 + 20 + 56)
+    stream.seek(size - tail_size)
+    tail = stream.read(tail_size)
     end = tail.rfind(b"PK\5\6")
     if end < 0 or len(tail) < end + 22:
         return
@@ -433,19 +435,16 @@ def _check_directory_size(path: Path, limits: Limits) -> None:
         (directory64,) = struct.unpack_from("<Q", tail, end64 + 40)
         directory = max(directory64, 0 if directory == 0xFFFFFFFF else directory)
     if directory > limits.max_members * DIRECTORY_BYTES_PER_MEMBER:
-        _check_count(path.name, limits.max_members + 1, limits)
+        _check_count(container, limits.max_members + 1, limits)
 
 
 class _GuardedStream(io.RawIOBase):
     """A member's bytes, counted as they really come, whatever the directory of the archive promised."""
 
-    def __init__(self, name: str, entry: _Entry, limits: Limits):
-        self._name, self._entry, self._limits = name, entry, limits
-        self._count = 0
-        try:
+    def __init__(self, name: str, entry: _Entry):
+        self._name, self._entry, self._count = name, entry, 0
+        with self._translated():
             self._source = entry.open()
-        except _ZIP_ERRORS as error:
-            raise _corrupt(name, str(error)) from error
 
     def readable(self) -> bool:
         return True
@@ -454,27 +453,43 @@ class _GuardedStream(io.RawIOBase):
         return self._source.seekable()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        try:
+        with self._translated():
             self._count = self._source.seek(offset, whence)
-        except _ZIP_ERRORS as error:
-            raise _corrupt(self._name, str(error)) from error
         return self._count
 
     def tell(self) -> int:
         return self._count
 
     def readinto(self, target: Any) -> int:
-        try:
+        with self._translated():
             data = self._source.read(len(target))
-        except _ZIP_ERRORS as error:
-            raise _corrupt(self._name, str(error)) from error
         self._count += len(data)
-        if self._count > self._limits.max_member_bytes:
-            raise _member_too_large(self._name, self._limits)
-        if self._entry.packed < self._entry.size:
-            _check_ratio(self._name, self._count, self._entry.packed, self._limits)
+        self._check(ended=not data and len(target) > 0)
         target[: len(data)] = data
         return len(data)
+
+    def _check(self, *, ended: bool) -> None:
+        """The stated sizes are within the limits (that was checked when the delivery was opened), so it is enough that
+        what comes is neither more nor less than was stated."""
+        if self._count > self._entry.size or (ended and self._count < self._entry.size):
+            raise self._damaged("its size is not the one stated")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except _READ_ERRORS as error:
+            raise self._damaged(str(error)) from error
+
+    def _damaged(self, detail: str) -> RefusedError:
+        if self._entry.packed is not None:
+            return _corrupt(self._name, detail)
+        return RefusedError(
+            "file_changed",
+            f"{self._name} changed while it was read, or can't be read ({detail}).",
+            "Deliver the files again, and leave them alone until they are loaded.",
+            file=self._name,
+        )
 
     def close(self) -> None:
         if not self.closed:
@@ -482,7 +497,16 @@ class _GuardedStream(io.RawIOBase):
         super().close()
 
 
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+_READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error)
+
+
+def _unreadable(container: str, name: str, error: OSError) -> RefusedError:
+    return RefusedError(
+        "not_readable",
+        f"{name} can't be opened: {error.strerror or 'unknown reason'}.",
+        "Check the location of this source in the region file, and who may read it.",
+        file=container,
+    )
 
 
 def _corrupt(name: str, detail: str) -> RefusedError:
