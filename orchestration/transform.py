@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,15 @@ def compile_models(region: Region) -> Path:
     create_empty(region.warehouse_path)
     _invoke(region, ["compile"])
     return target_dir(region) / "manifest.json"
+
+
+def compiled(region: Region, analysis: str, variables: Mapping[str, str]) -> str:
+    """The SQL of one of the project's analyses with these variables; it runs on a warehouse that has been built."""
+    outcome = _invoke(region, ["compile", "--select", analysis, "--vars", json.dumps(dict(variables))])
+    found = [result.node.compiled_code for result in outcome.result.results if result.node.name == analysis]
+    if not found:
+        raise BuildError([(analysis, "there is no analysis of this name")])
+    return str(found[0])
 
 
 def manifest(region: Region) -> dict[str, Any]:
