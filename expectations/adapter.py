@@ -19,7 +19,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.suites import Check
+from expectations.suites import Check, literal
 
 
 class IncompatibleVersionError(Exception):
@@ -42,31 +42,53 @@ class Answer:
 class Session:
     """Great Expectations on one DuckDB connection; see :func:`session`."""
 
-    def __init__(self, context: Any, datasource: Any):
-        self._context, self._datasource = context, datasource
-        self._batches = 0
+    def __init__(self, datasource: Any):
+        self._asset = datasource.add_query_asset(name="batch", query="SELECT 1 AS one")
+        self._batch_definition = self._asset.add_batch_definition_whole_table("batch")
 
     def validate(self, select: str, checks: Sequence[Check], group: str | None = None) -> dict[str, Answer]:
         """Run checks on the rows of a query, in one validation. Answers by check id.
 
         ``group``: SQL expression by which the failing rows of ``rows`` checks are counted.
         """
-        import great_expectations as gx
+        # One asset, its query exchanged: Great Expectations writes out its whole configuration for each new one.
+        self._asset.query = f"SELECT * FROM ({select}) AS batch_rows"
+        batch = self._batch_definition.get_batch()
+        answers: dict[str, Answer] = {}
+        bundles = _bundles(checks)
+        for bundle, result in zip(bundles, _validate(batch, bundles, group), strict=True):
+            found = _answers(bundle, result)
+            if len(bundle) > 1 and any(answer.error for answer in found.values()):
+                # One of them could not be run: tell which.
+                alone = [[check] for check in bundle]
+                for (check,), single in zip(alone, _validate(batch, alone, group), strict=True):
+                    found.update(_answers([check], single))
+            answers.update(found)
+        return answers
 
-        self._batches += 1
-        name = f"batch_{self._batches}"
-        asset = self._datasource.add_query_asset(name=name, query=f"SELECT * FROM ({select}) AS batch_rows")
-        suite = self._context.suites.add(
-            gx.ExpectationSuite(name=name, expectations=[_compiled(check, group) for check in checks])
-        )
-        batch = asset.add_batch_definition_whole_table(name)
-        validation = gx.ValidationDefinition(name=name, data=batch, suite=suite)
-        answers = {
-            result.expectation_config.meta["check_id"]: _answer(result)
-            for result in validation.run(result_format="COMPLETE").results
-        }
-        missing = [check.check_id for check in checks if check.check_id not in answers]
-        return {**answers, **{check: Answer(False, "Great Expectations returned no result") for check in missing}}
+
+def _validate(batch: Any, bundles: Sequence[Sequence[Check]], group: str | None) -> list[Any]:
+    """Great Expectations' results, in the order of the bundles."""
+    import great_expectations as gx
+
+    expectations = [_compiled(bundle, group, place) for place, bundle in enumerate(bundles)]
+    suite = gx.ExpectationSuite(name="checks", expectations=expectations)
+    results = {
+        result.expectation_config.meta["place"]: result
+        for result in batch.validate(suite, result_format="COMPLETE").results
+    }
+    if len(results) != len(bundles):
+        raise IncompatibleVersionError("Great Expectations returned fewer results than it was given expectations")
+    return [results[place] for place in range(len(bundles))]
+
+
+def _bundles(checks: Sequence[Check]) -> list[list[Check]]:
+    """Checks by expectation: one rule on the columns of one table is one scan and one verdict with a count each."""
+    found: dict[tuple[str, ...], list[Check]] = {}
+    for check in checks:
+        own = (check.check_id,) if check.holds is None else ()
+        found.setdefault((check.rule.rule, check.rule.severity, *own), []).append(check)
+    return list(found.values())
 
 
 @contextmanager
@@ -83,7 +105,7 @@ def session(connection: duckdb.DuckDBPyConnection) -> Iterator[Session]:
         kwargs={"creator": _creator(connection)},
     )
     try:
-        yield Session(context, datasource)
+        yield Session(datasource)
     finally:
         engine = datasource.get_execution_engine()
         engine.close()
@@ -141,21 +163,25 @@ def failing(check: Check) -> str:
     return f"NOT coalesce(({check.holds}), false)"
 
 
-def _compiled(check: Check, group: str | None) -> Any:
+def _compiled(bundle: Sequence[Check], group: str | None, place: int) -> Any:
     import great_expectations.expectations as gxe
 
-    meta = {"check_id": check.check_id}
-    if check.holds is None:
-        name = "".join(part.capitalize() for part in check.rule.expectation.split("_"))
+    meta = {"place": place, "checks": [check.check_id for check in bundle]}
+    first = bundle[0]
+    if first.holds is None:
+        name = "".join(part.capitalize() for part in first.rule.expectation.split("_"))
         expectation = getattr(gxe, name, None)
         if expectation is None:
-            raise IncompatibleVersionError(f"{check.check_id}: Great Expectations has no {check.rule.expectation}")
-        target = {"column": check.column} if check.column else {}
-        return expectation(**target, **check.rule.arguments, meta=meta)
-    by = group or "''"
+            raise IncompatibleVersionError(f"{first.check_id}: Great Expectations has no {first.rule.expectation}")
+        target = {"column": first.column} if first.column else {}
+        return expectation(**target, **first.rule.arguments, meta=meta)
+    counts = ", ".join(
+        f"count(*) FILTER (WHERE {_escaped(failing(check))}) AS failed_{number}" for number, check in enumerate(bundle)
+    )
+    any_failed = " OR ".join(f"failed_{number} > 0" for number in range(len(bundle)))
     query = (
-        f"SELECT {_escaped(by)} AS failing_group, count(*) AS failed FROM {{batch}} "
-        f"WHERE {_escaped(failing(check))} GROUP BY 1"
+        f"SELECT * FROM (SELECT {_escaped(group or literal(''))} AS failing_group, {counts} FROM {{batch}} "
+        f"GROUP BY 1) AS counted WHERE {any_failed}"
     )
     return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, meta=meta)
 
@@ -165,18 +191,22 @@ def _escaped(sql: str) -> str:
     return re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", sql.replace("{", "{{").replace("}", "}}"))
 
 
-def _answer(result: Any) -> Answer:
+def _answers(bundle: Sequence[Check], result: Any) -> dict[str, Answer]:
     error = _exception(result.exception_info)
     if error is not None:
-        return Answer(False, error)
-    details = (result.result or {}).get("details") or {}
-    rows = details.get("unexpected_rows") or []
-    failed = {str(row["failing_group"]): int(row["failed"]) for row in rows}
-    if not result.success and not failed:
-        # An expectation of Great Expectations' own: it counts elements, and knows no groups.
-        failed = {"": int((result.result or {}).get("unexpected_count") or 1)}
-    observed = (result.result or {}).get("observed_value")
-    return Answer(bool(result.success), failed=failed, is_complete=not rows or observed == len(rows))
+        return {check.check_id: Answer(False, error) for check in bundle}
+    found = result.result or {}
+    if bundle[0].holds is None:
+        failed = {} if result.success else {"": int(found.get("unexpected_count") or 1)}
+        return {bundle[0].check_id: Answer(bool(result.success), failed=failed)}
+    rows = (found.get("details") or {}).get("unexpected_rows") or []
+    is_complete = len(rows) == found["observed_value"]
+    answers = {}
+    for number, check in enumerate(bundle):
+        counts = {str(row["failing_group"]): int(row[f"failed_{number}"]) for row in rows}
+        counts = {name: count for name, count in counts.items() if count}
+        answers[check.check_id] = Answer(is_complete and not counts, failed=counts, is_complete=is_complete)
+    return answers
 
 
 def _exception(info: Any) -> str | None:

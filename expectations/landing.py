@@ -7,7 +7,8 @@ Great Expectations (``adapter``), and keeping results (``orchestration.quality``
 One validation covers a relation of all deliveries; failing rows are counted by delivery. Rules see:
 
 * each table of the connector, with ``_source_id``, ``_format_version`` and ``_stated_on`` (DATE) of its delivery;
-* ``<table>__keyed``: the table with ``_key_count`` and ``_key_place`` of each row's key within its delivery;
+* ``_keyed``: the rows of any table (``_table``) whose key occurs more than once in the delivery, with ``_key_count``
+  and ``_key_place`` (1: the newest version, which counts);
 * ``_reject``: records that could not be read (``table, file, row_number, line, column, rule, message, fix``);
 * ``_delivery``: one row a delivery, see :data:`_DELIVERY_COLUMNS`;
 * ``_survey_item``: the mapped questions of survey sources;
@@ -16,6 +17,7 @@ One validation covers a relation of all deliveries; failing rows are counted by 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -48,12 +50,20 @@ _REJECT_COLUMNS = (
     '_delivery_id VARCHAR, "table" VARCHAR, file VARCHAR, row_number BIGINT, line BIGINT, "column" VARCHAR, '
     "rule VARCHAR, message VARCHAR, fix VARCHAR"
 )
+_KEYED_COLUMNS = (
+    "_table VARCHAR, _delivery_id VARCHAR, _file VARCHAR, _row_number BIGINT, _line BIGINT, record_key VARCHAR, "
+    "_key_count BIGINT, _key_place BIGINT"
+)
 _DELIVERY_COLUMNS = (
     "_delivery_id VARCHAR, source_id VARCHAR, organisation_id VARCHAR, stated_on DATE, format_version VARCHAR, "
     "regime VARCHAR, refused_rule VARCHAR, row_count BIGINT, error_count BIGINT, error_share DOUBLE, "
     "max_error_share DOUBLE, previous_row_count BIGINT, row_change DOUBLE, max_row_change DOUBLE, "
     "emptied_tables VARCHAR, survey_item_count BIGINT"
 )
+_READ_ONCE = 250_000
+"""Tables up to so many rows are read once; larger ones are scanned, by the columns that each check needs."""
+_FEW_ROWS = 1_000_000
+"""Up to so many rows one thread is faster than handing work to several."""
 _EMPTIED_FROM = 50
 """A table that had at least so many rows in the last full delivery and now has none was most likely left out."""
 
@@ -103,7 +113,15 @@ class _Gate:
         self.rejected: dict[str, int] = dict.fromkeys(self.deliveries, 0)
         self.verdicts: dict[tuple[str, str], _Verdict] = {}
         self._relation_rows: dict[str, dict[str, int]] = {}
+        self._files: dict[str, dict[Path, tuple[str, ...]]] = {}
+        """Table → landing files with rows → their columns."""
+        self._listed: dict[int, dict[str, tuple[int, int]]] = {}
+        """Check number → delivery → failing rows, distinct records."""
+        self._broken: dict[str, str] = {}
+        """Relations that could not be made, and why."""
         self._unreadable = f"{suite.kind}.{REJECT}.unreadable_record"
+        sql = [*(check.holds or check.column or "" for check in suite.checks), *suite.relations.values()]
+        self._words = frozenset(re.findall(r"\w+", " ".join(sql)))
 
     def judge(self) -> LandingVerdict:
         self._prepare()
@@ -127,6 +145,10 @@ class _Gate:
     # What rules read ----------------------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
+        for table in self.tables.values():
+            self._count_rows(table)
+        if sum(sum(counts.values()) for counts in self.rows.values()) < _FEW_ROWS:
+            self.connection.execute("SET threads = 1")
         for name, sql in typing_macros().items():
             self.connection.execute(f"CREATE MACRO {name}(value) AS {sql}")
         self.connection.execute(
@@ -139,34 +161,47 @@ class _Gate:
         self._create_survey_items()
         self._describe_deliveries(dict.fromkeys(self.deliveries, 0))
         for name, select in self.suite.relations.items():
-            self.connection.execute(f"CREATE VIEW {quoted(name)} AS {select}")
-        used = {check.relation for check in self.suite.checks}
-        for table in self.tables.values():
-            if f"{table.name}__{KEYED}" in used:
-                self._create_keyed(table)
+            try:
+                self.connection.execute(f"CREATE VIEW {quoted(name)} AS {select}")
+            except duckdb.Error as error:
+                self._broken[name] = f"relation {name}: {without_values(str(error))}"
+        self.connection.execute(f"CREATE TABLE {KEYED} ({_KEYED_COLUMNS})")
+        for name in sorted({check.table for check in self.suite.checks if check.relation == KEYED}):
+            if any(counts[name] for counts in self.rows.values()):
+                self._note_keyed(self.tables[name])
 
     def _create_view(self, table: Table) -> None:
-        files, schemas = [], set()
+        files = self._files[table.name]
+        columns = self._columns_read(table)
+        if files:
+            source = _parquet(list(files), union_by_name=len(set(files.values())) > 1)
+        else:
+            typed = {**dict.fromkeys(columns, "VARCHAR"), "_row_number": "BIGINT", "_line": "BIGINT"}
+            empty = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in typed.items())
+            source = f"(SELECT {empty} WHERE false)"
+        rows = sum(counts[table.name] for counts in self.rows.values())
+        self.connection.execute(
+            f"CREATE {'TABLE' if rows <= _READ_ONCE else 'VIEW'} {quoted(table.name)} AS "
+            f"SELECT {', '.join(map(quoted, columns))}, {self._of_delivery('source_id')} AS _source_id, "
+            f"{self._of_delivery('format_version')} AS _format_version, "
+            f"try_cast({self._of_delivery('stated_at')} AS DATE) AS _stated_on FROM {source}"
+        )
+
+    def _count_rows(self, table: Table) -> None:
+        """Note the table's rows of each delivery, and where its schema and files lie."""
+        self._files[table.name] = {}
         for delivery in self.deliveries.values():
             path = delivery.path / f"{table.name}.parquet" if delivery.path and not delivery.refusal else None
             found = pq.read_metadata(path) if path and path.exists() else None
             self.rows[delivery.delivery_id][table.name] = found.num_rows if found else 0
             if path and found and found.num_rows:
-                files.append(path)
-                schemas.add(tuple(found.schema.names))
-        if not files:
-            empty = [*table.column_names, *(IDENTITY_COLUMNS if table.identity else ()), "_delivery_id", "_file"]
-            columns = ", ".join(f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in empty)
-            source = (
-                f"(SELECT {columns}, CAST(NULL AS BIGINT) AS _row_number, CAST(NULL AS BIGINT) AS _line WHERE false)"
-            )
-        else:
-            source = _parquet(files, union_by_name=len(schemas) > 1)
-        self.connection.execute(
-            f"CREATE VIEW {quoted(table.name)} AS SELECT *, {self._of_delivery('source_id')} AS _source_id, "
-            f"{self._of_delivery('format_version')} AS _format_version, "
-            f"try_cast({self._of_delivery('stated_at')} AS DATE) AS _stated_on FROM {source}"
-        )
+                self._files[table.name][path] = tuple(found.schema.names)
+
+    def _columns_read(self, table: Table) -> list[str]:
+        """Columns that a rule of the suite names, beside key, version and place."""
+        needed = {*table.key, table.version_column}
+        names = [*table.column_names, *(IDENTITY_COLUMNS if table.identity else ())]
+        return [*(n for n in names if n in needed or n in self._words), "_delivery_id", "_file", "_row_number", "_line"]
 
     def _of_delivery(self, attribute: str) -> str:
         """SQL: an attribute of the row's delivery. A CASE costs nothing where a rule does not ask for it."""
@@ -177,30 +212,24 @@ class _Gate:
         )
         return f"CASE _delivery_id{arms} ELSE NULL END" if arms else "CAST(NULL AS VARCHAR)"
 
-    def _create_keyed(self, table: Table) -> None:
-        """Repeated keys are found once, by hashing; only their rows are ranked."""
+    def _note_keyed(self, table: Table) -> None:
+        """Repeated keys are found by hashing; only their rows are ranked, and only they can fail."""
         keys = ", ".join(quoted(name) for name in ("_delivery_id", *table.key))
         given = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in table.key)
         version = "NULL"
         if table.version_column:
             version = f"try_cast(trim({quoted(table.version_column)}, ' \t') AS TIMESTAMP)"
-        name = quoted(table.name)
         self.connection.execute(
             f"""
-            CREATE TABLE {quoted(table.name + "__repeated")} AS
-            SELECT _delivery_id, _file, _row_number, count(*) OVER (PARTITION BY {keys}) AS _key_count,
+            INSERT INTO {KEYED}
+            SELECT {literal(table.name)}, _delivery_id, _file, _row_number, _line, {_record_key(table)},
+                   count(*) OVER (PARTITION BY {keys}),
                    row_number() OVER (
-                       PARTITION BY {keys} ORDER BY {version} DESC NULLS LAST, _row_number DESC, _file DESC
-                   ) AS _key_place
-            FROM {name} SEMI JOIN (
-                SELECT {keys} FROM {name} WHERE {given} GROUP BY {keys} HAVING count(*) > 1
+                       PARTITION BY {keys} ORDER BY {version} DESC NULLS LAST, _row_number DESC, _file DESC)
+            FROM {quoted(table.name)} SEMI JOIN (
+                SELECT {keys} FROM {quoted(table.name)} WHERE {given} GROUP BY {keys} HAVING count(*) > 1
             ) AS repeated USING ({keys})
             """
-        )
-        self.connection.execute(
-            f"CREATE VIEW {quoted(f'{table.name}__{KEYED}')} AS SELECT t.*, coalesce(r._key_count, 1) AS _key_count, "
-            f"coalesce(r._key_place, 1) AS _key_place FROM {name} AS t "
-            f"LEFT JOIN {quoted(table.name + '__repeated')} AS r USING (_delivery_id, _file, _row_number)"
         )
 
     def _create_rejects(self) -> None:
@@ -271,16 +300,19 @@ class _Gate:
             excluded = self._not_applicable(check)
             if len(excluded) == len(self.deliveries):
                 continue
-            if check.holds is None:
+            if check.relation in self._broken:
+                self._note(check, Answer(False, self._broken[check.relation]))
+            elif check.holds is None:
                 self._run_one_by_one(gx, check, excluded)
-                continue
-            present = frozenset(d for d in excluded if self._rows_of(check).get(d, 0))
-            batches.setdefault((check.relation, present), []).append(check)
+            else:
+                present = frozenset(d for d in excluded if self._rows_of(check).get(d, 0))
+                batches.setdefault((check.relation, present), []).append(check)
         for (relation, present), batch in sorted(batches.items(), key=lambda item: (item[0][0], sorted(item[0][1]))):
             select = f"SELECT * FROM {quoted(relation)}{_without(present)}"
             answers = gx.validate(select, batch, group="_delivery_id")
+            self._list_failing([c for c in batch if _has_failed(answers[c.check_id])], select)
             for check in batch:
-                self._note(check, answers[check.check_id], select)
+                self._note(check, answers[check.check_id])
 
     def _not_applicable(self, check: Check) -> set[str]:
         """Deliveries to which the check does not apply; each gets its reason."""
@@ -300,17 +332,20 @@ class _Gate:
 
     def _rows_of(self, check: Check) -> dict[str, int]:
         """Rows that the check reads, by delivery."""
-        if check.relation not in self._relation_rows:
+        relation = check.table if check.relation == KEYED else check.relation
+        if relation not in self._relation_rows:
             if check.table == DELIVERY:
                 found = dict.fromkeys(self.deliveries, 1)
             elif check.table == REJECT:
                 found = {d: sum(self.rows[d].values()) + self.rejected[d] for d in self.deliveries}
-            elif check.relation in (check.table, f"{check.table}__{KEYED}"):
+            elif check.relation in (check.table, KEYED):
                 found = {d: counts[check.table] for d, counts in self.rows.items()}
+            elif relation in self._broken:
+                found = dict.fromkeys(self.deliveries, 1)
             else:
-                found = self._counts(f"SELECT _delivery_id, count(*) FROM {quoted(check.relation)} GROUP BY 1")
-            self._relation_rows[check.relation] = found
-        return self._relation_rows[check.relation]
+                found = self._counts(f"SELECT _delivery_id, count(*) FROM {quoted(relation)} GROUP BY 1")
+            self._relation_rows[relation] = found
+        return self._relation_rows[relation]
 
     def _run_one_by_one(self, gx: Session, check: Check, excluded: set[str]) -> None:
         """An expectation of Great Expectations' own knows no groups: each delivery is a batch."""
@@ -322,17 +357,12 @@ class _Gate:
                 outcome = Outcome.ERROR if answer.error else Outcome.PASS if answer.success else Outcome.FAIL
                 self.verdicts[check.check_id, delivery_id] = _Verdict(outcome, failed, 0, answer.error or "")
 
-    def _note(self, check: Check, answer: Answer, select: str) -> None:
-        """Turn Great Expectations' answer into verdicts, and list the failing rows by the same predicate."""
-        error, listed = answer.error, {}
-        if error is None and not answer.success:
-            try:
-                listed = self._list_failing(check, select)
-            except duckdb.Error as problem:
-                error = without_values(str(problem))
-            counts = {delivery: count for delivery, (count, _) in listed.items()}
-            if error is None and answer.is_complete and counts != answer.failed:
-                error = "the rows that fail are not those that Great Expectations counted"
+    def _note(self, check: Check, answer: Answer) -> None:
+        """Turn Great Expectations' answer into a verdict for each delivery."""
+        listed = self._listed.get(self.numbers[check.check_id], {})
+        error = answer.error
+        if error is None and answer.is_complete and {d: rows for d, (rows, _) in listed.items()} != answer.failed:
+            error = "the rows that fail are not those that Great Expectations counted"
         for delivery_id in self.deliveries:
             if (check.check_id, delivery_id) in self.verdicts:
                 continue
@@ -344,24 +374,32 @@ class _Gate:
                 verdict = _Verdict(Outcome.PASS)
             self.verdicts[check.check_id, delivery_id] = verdict
 
-    def _list_failing(self, check: Check, select: str) -> dict[str, tuple[int, int]]:
-        """Note the rows that fail; (rows, distinct records) by delivery."""
-        number = self.numbers[check.check_id]
-        if check.table == DELIVERY:
-            place, key = "CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)", "_delivery_id"
-        elif check.table == REJECT:
-            place, key = "file, row_number, line", "file || ':' || CAST(row_number AS VARCHAR)"
-        else:
-            place, key = "_file, _row_number, _line", _record_key(self.tables[check.table])
-        self.connection.execute(
-            f"INSERT INTO _failing SELECT {number}, _delivery_id, {place}, {key} "
+    def _list_failing(self, checks: Sequence[Check], select: str) -> None:
+        """Note the rows that fail, by the predicates that Great Expectations judged them by."""
+        if not checks:
+            return
+        listed = " UNION ALL ".join(
+            f"SELECT {self.numbers[check.check_id]} AS check_no, _delivery_id, {self._place(check)} "
             f"FROM ({select}) AS batch_rows WHERE {failing(check)}"
+            for check in checks
         )
+        numbers = ", ".join(str(self.numbers[check.check_id]) for check in checks)
+        self.connection.execute(f"INSERT INTO _failing {listed}")
         found = self.connection.execute(
-            "SELECT _delivery_id, count(*), count(DISTINCT record_key) FROM _failing WHERE check_no = ? GROUP BY 1",
-            [number],
+            "SELECT check_no, _delivery_id, count(*), count(DISTINCT record_key) FROM _failing "
+            f"WHERE check_no IN ({numbers}) GROUP BY ALL"
         ).fetchall()
-        return {delivery: (rows, records) for delivery, rows, records in found}
+        for number, delivery_id, rows, records in found:
+            self._listed.setdefault(number, {})[delivery_id] = (rows, records)
+
+    def _place(self, check: Check) -> str:
+        """SQL: file, row, line and record key of a row that the check reads."""
+        if check.table == DELIVERY:
+            return "CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), _delivery_id"
+        if check.table == REJECT:
+            return "file, row_number, line, file || ':' || CAST(row_number AS VARCHAR)"
+        key = "record_key" if check.relation == KEYED else _record_key(self.tables[check.table])
+        return f"_file, _row_number, _line, {key}"
 
     # What comes out -----------------------------------------------------------------------------------------------
 
@@ -551,6 +589,10 @@ def _parquet(files: Sequence[Path], *, union_by_name: bool) -> str:
 
 def _record_key(table: Table) -> str:
     return " || '|' || ".join(f"coalesce({quoted(name)}, '')" for name in table.key) or "CAST(NULL AS VARCHAR)"
+
+
+def _has_failed(answer: Answer) -> bool:
+    return answer.error is None and not answer.success
 
 
 def _without(deliveries: frozenset[str]) -> str:

@@ -32,8 +32,8 @@ DELIVERY = "_delivery"
 REJECT = "_reject"
 """Target table of rules about records that the connector could not read as rows."""
 RESERVED = (DELIVERY, REJECT)
-KEYED = "keyed"
-"""Relation of a table with ``_key_count`` and ``_key_place`` (1: the version that counts) of each row's key."""
+KEYED = "_keyed"
+"""Relation: the rows of all tables that share their key with another row of the delivery; see ``landing``."""
 KEY, RECORD = "$key", "$record"
 
 
@@ -207,7 +207,6 @@ def _expand(
     for table, columns in _targets(rule, tables):
         if rule.relation is not None and rule.relation != KEYED and rule.relation not in suite.relations:
             raise ValueError(f"relation: there is no relation {rule.relation!r}")
-        relation = f"{table}__{KEYED}" if rule.relation == KEYED else rule.relation or table
         for column, is_shown_only in _columns(table, columns, tables):
             named = None if is_shown_only else column
             yield Check(
@@ -216,7 +215,7 @@ def _expand(
                 table=table,
                 column=column,
                 rule=rule,
-                relation=relation,
+                relation=rule.relation or table,
                 holds=_holds(rule, table, column, tables, reference_dir),
             )
 
@@ -259,12 +258,13 @@ def _holds(
         return None
     text = rule.holds or (_in_code_list(rule.code_list, reference_dir) if rule.code_list else "")
     key = tables[table].key if tables is not None and table in tables else ()
-    return (
+    filled = (
         text.replace("{column}", quoted(column or ""))
         .replace("{table}", quoted(table))
         .replace("{key}", ", ".join(quoted(name) for name in key))
         .strip()
     )
+    return f"_table <> {literal(table)} OR ({filled})" if rule.relation == KEYED else filled
 
 
 def quoted(identifier: str) -> str:
