@@ -1,0 +1,47 @@
+{#-
+    Persons of a kind of case management whose raw rows changed since the last build: `source_id, person_code`.
+
+    A row counts for the person that it names and, where it names an episode, for the person of that episode; a changed
+    service counts for everyone with an episode there. tests/unit/test_core_models.py compares the list of tables with
+    the connector's specification.
+-#}
+
+{% macro hmis_person_tables() -%}
+    {{ return([
+        'client', 'enrollment', 'enrollment_coc', 'exit', 'services', 'current_living_situation', 'income_benefits',
+        'disabilities', 'event', 'assessment',
+    ]) }}
+{%- endmacro %}
+
+{% macro changed_hmis_persons() -%}
+    with changed as (
+        {%- for table in hmis_person_tables() %}
+        select
+            _source_id,
+            PersonalID,
+            {% if table == 'client' %}cast(null as string){% else %}EnrollmentID{% endif %} as EnrollmentID
+        from {{ source('raw', 'hmis_csv__' ~ table) }}
+        where _changed_seq > (select last_built_seq from {{ source('ops', 'run_context') }})
+        {% if not loop.last %}union all{% endif %}
+        {%- endfor %}
+    ),
+
+    changed_service as (
+        select distinct _source_id, ProjectID
+        from {{ source('raw', 'hmis_csv__project') }}
+        where _changed_seq > (select last_built_seq from {{ source('ops', 'run_context') }})
+    )
+
+    select _source_id as source_id, trim(PersonalID) as person_code
+    from changed
+    union
+    select enrolment._source_id, trim(enrolment.PersonalID)
+    from {{ source('raw', 'hmis_csv__enrollment') }} as enrolment
+    inner join changed
+        on changed._source_id = enrolment._source_id and changed.EnrollmentID = enrolment.EnrollmentID
+    union
+    select enrolment._source_id, trim(enrolment.PersonalID)
+    from {{ source('raw', 'hmis_csv__enrollment') }} as enrolment
+    inner join changed_service
+        on changed_service._source_id = enrolment._source_id and changed_service.ProjectID = enrolment.ProjectID
+{%- endmacro %}

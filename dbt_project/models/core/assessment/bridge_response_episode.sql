@@ -1,0 +1,38 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_dirty(this) }}") }}
+-- A response belongs to the episode of its person in whose window it was answered; of several the one that began last.
+-- What is marked as an end-of-episode response may come up to 14 days after the end.
+select
+    r.response_key,
+    r.source_person_key,
+    x.person_key,
+    e.episode_key,
+    e.service_key,
+    coalesce(e.service_type_code, 'UNMAPPED') as service_type_code,
+    r.answered_on,
+    r.timepoint_code,
+    coalesce(e.age_band_code, 'unknown') as age_band_code,
+    coalesce(p.sex_code, 'unknown') as sex_code,
+    coalesce(p.ethnicity_code, 'unknown') as ethnicity_code,
+    r.source_id,
+    coalesce(e.organisation_id, x.organisation_id) as organisation_id,
+    r.delivery_id,
+    r.file_name,
+    r.row_number,
+    r.line_number
+from {{ ref('in_survey__response') }} as r
+left join {{ ref('person_xref') }} as x on x.source_person_key = r.source_person_key
+left join {{ ref('dim_person') }} as p on p.person_key = x.person_key
+left join {{ ref('fct_episode') }} as e
+    on e.source_person_key = r.source_person_key
+    and e.is_date_order_valid
+    and e.start_on <= r.answered_on
+    and (
+        e.end_on is null
+        or r.answered_on <= e.end_on
+        or (r.timepoint_code = 'end' and r.answered_on <= {{ add_days('e.end_on', 14) }})
+    )
+where r.source_person_key is not null and {{ dirty_only('r.source_person_key') }}
+qualify row_number() over (
+    partition by r.response_key
+    order by e.start_on desc nulls last, e.end_on desc nulls first, e.episode_key desc nulls last
+) = 1

@@ -1,0 +1,41 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_dirty(this) }}") }}
+with answer as (
+    select
+        {{ hash_key(['a.response_key', 'a.repeat_path', 'a.instrument_code']) }} as assessment_key,
+        r.response_key,
+        r.source_person_key,
+        a.instrument_code,
+        i.instrument_version,
+        a.item_number,
+        a.answer_value,
+        a.missing_reason_code,
+        a.role = 'item_prereversed' as is_prereversed,
+        {{ provenance('a') }}
+    from {{ ref('in_survey__answer') }} as a
+    inner join {{ ref('in_survey__response') }} as r on r.response_key = a.response_key
+    inner join {{ ref('ref_instrument') }} as i on i.instrument_code = a.instrument_code and i.is_current
+    where
+        a.role in ('item', 'item_prereversed')
+        and coalesce(r.review_state_code, 'received') <> 'rejected'
+        and {{ dirty_only('r.source_person_key') }}
+    -- One answer an item: the last of the file, if a form holds the item twice.
+    qualify row_number() over (
+        partition by a.response_key, a.repeat_path, a.instrument_code, a.item_number
+        order by a.row_number desc nulls last, a.question_code desc nulls last
+    ) = 1
+)
+
+select
+    {{ hash_key(['assessment_key', 'item_number']) }} as assessment_item_key,
+    assessment_key,
+    response_key,
+    source_person_key,
+    instrument_code,
+    instrument_version,
+    item_number,
+    item_value,
+    points,
+    is_invalid,
+    missing_reason_code,
+    {{ provenance('scored') }}
+from ({{ scored_items('answer', ref('ref_instrument_item')) }}) as scored

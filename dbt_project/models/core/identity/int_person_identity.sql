@@ -1,0 +1,98 @@
+-- Who is the same person, from all senders, deterministically and without regard to the order of arrival.
+--   1. An equal valid national id of one scheme is one person.
+--   2. A code without a usable id joins the one person whose records carry the same name and birth date, unless that
+--      person already has a code of the same sender, or another code of that sender would join too.
+--   3. Codes without a usable id that share name and birth date are one person when every sender has just one of them.
+--   Whatever is ambiguous stays alone. Nothing is joined through a third record: each code is compared with whole
+--   persons of step 1, never with another code that was itself joined, so two different ids can't come together.
+with usable as (
+    select
+        source_person_key,
+        source_id,
+        -- 'full' says that the sender vouches for the value; a sender that grades nothing leaves NULL.
+        case
+            when national_id_status = 'valid' and coalesce(national_id_quality_code, 'full') = 'full'
+                then {{ hash_key(["'national_id'", 'national_id_scheme', 'national_id_token']) }}
+        end as id_person_key,
+        case
+            when
+                birth_status = 'valid'
+                and coalesce(name_quality_code, 'full') = 'full'
+                and coalesce(birth_date_quality_code, 'full') = 'full'
+                then name_birth_token
+        end as name_birth_token
+    from {{ ref('in_case__person') }}
+),
+
+with_id as (
+    select * from usable where id_person_key is not null
+),
+
+id_person as (
+    select id_person_key, count(*) as code_count from with_id group by id_person_key
+),
+
+-- Persons of step 1 by the names and birth dates on their records.
+id_person_by_name as (
+    select name_birth_token, count(distinct id_person_key) as person_count, min(id_person_key) as id_person_key
+    from with_id
+    where name_birth_token is not null
+    group by name_birth_token
+),
+
+without_id as (
+    select u.source_person_key, u.source_id, u.name_birth_token, n.person_count, n.id_person_key as candidate_key
+    from usable as u
+    left join id_person_by_name as n on n.name_birth_token = u.name_birth_token
+    where u.id_person_key is null
+),
+
+-- Codes of one sender that would all join the same person.
+joiner as (
+    select candidate_key, source_id, count(*) as code_count
+    from without_id
+    where person_count = 1
+    group by candidate_key, source_id
+),
+
+sender_of_id_person as (
+    select distinct id_person_key, source_id from with_id
+),
+
+-- Codes with the same name and birth date where no id person has them.
+name_group as (
+    select name_birth_token, count(*) as code_count, count(distinct source_id) as sender_count
+    from without_id
+    where name_birth_token is not null and person_count is null
+    group by name_birth_token
+),
+
+decided as (
+    select
+        w.source_person_key,
+        case
+            when w.person_count = 1 and j.code_count = 1 and s.source_id is null then w.candidate_key
+            when g.code_count > 1 and g.code_count = g.sender_count
+                then {{ hash_key(["'name_birth'", 'w.name_birth_token']) }}
+        end as person_key,
+        w.person_count is not null or g.code_count > 1 as has_candidate
+    from without_id as w
+    left join joiner as j on j.candidate_key = w.candidate_key and j.source_id = w.source_id
+    left join sender_of_id_person as s on s.id_person_key = w.candidate_key and s.source_id = w.source_id
+    left join name_group as g on g.name_birth_token = w.name_birth_token
+)
+
+select
+    w.source_person_key,
+    w.id_person_key as person_key,
+    case when p.code_count > 1 then 'national_id' else 'own_code' end as match_rule_code,
+    false as is_ambiguous
+from with_id as w
+inner join id_person as p on p.id_person_key = w.id_person_key
+union all
+select
+    source_person_key,
+    coalesce(person_key, {{ hash_key(["'own_code'", 'source_person_key']) }}),
+    case when person_key is null then 'own_code' else 'name_birth' end,
+    person_key is null and has_candidate
+from decided

@@ -1,0 +1,76 @@
+-- Exits from the homelessness system (HUD SPM 7b.1), one a person, level and period: the latest. Counted are persons who
+-- have no stay of that level still open at the end of the period, with a destination that is not excluded. A stay in
+-- permanent housing other than rapid rehousing belongs here only if the person never moved in (else it is retention).
+with stay as (
+    select *
+    from {{ ref('fct_episode') }}
+    where
+        is_date_order_valid
+        and (
+            service_type_code in ('emergency_shelter', 'safe_haven', 'transitional_housing', 'rapid_rehousing')
+            or (service_type_code in {{ permanent_housing_types() }} and move_in_on is null)
+        )
+),
+
+level_stay as (
+    {{ by_level('stay') }}
+),
+
+period_month as (
+    {{ rolled_period_months() }}
+),
+
+latest_exit as (
+    select s.*, p.calendar_code, p.period_type_code, p.period_start_on, p.period_end_on
+    from level_stay as s
+    inner join period_month as p
+        on p.level_code = s.level_code and p.level_key = s.level_key and p.month_on = {{ first_of_month('s.end_on') }}
+    qualify row_number() over (
+        partition by s.level_code, s.level_key, p.calendar_code, p.period_type_code, p.period_start_on, s.person_key
+        order by s.end_on desc nulls last, s.start_on desc nulls last, s.episode_key desc nulls last
+    ) = 1
+),
+
+still_open as (
+    select distinct
+        x.level_code, x.level_key, x.calendar_code, x.period_type_code, x.period_start_on, x.person_key
+    from latest_exit as x
+    inner join level_stay as s
+        on s.level_code = x.level_code
+        and s.level_key = x.level_key
+        and s.person_key = x.person_key
+        and s.start_on <= x.period_end_on
+        and (s.end_on is null or s.end_on > x.period_end_on)
+)
+
+select
+    {{ rolled_key('x') }} as system_exit_key,
+    x.level_code,
+    x.level_key,
+    x.calendar_code,
+    x.period_type_code,
+    x.period_start_on,
+    x.period_end_on,
+    x.person_key,
+    x.source_person_key,
+    x.episode_key,
+    x.service_key,
+    x.service_type_code,
+    x.end_on,
+    x.destination_class_code,
+    o.person_key is not null as has_open_stay,
+    x.is_destination_excluded,
+    o.person_key is null and not x.is_destination_excluded as is_counted,
+    o.person_key is null and not x.is_destination_excluded and x.is_exit_to_permanent as is_exit_to_permanent,
+    x.age_band_code,
+    x.sex_code,
+    x.ethnicity_code,
+    {{ provenance('x') }}
+from latest_exit as x
+left join still_open as o
+    on o.level_code = x.level_code
+    and o.level_key = x.level_key
+    and o.calendar_code = x.calendar_code
+    and o.period_type_code = x.period_type_code
+    and o.period_start_on = x.period_start_on
+    and o.person_key = x.person_key

@@ -1,0 +1,112 @@
+-- Closed episodes with what all their measures together come to, by the rule of the default programme.
+--   case at start   any measure at caseness; not at caseness: finished and none
+--   recovered       a case at start, and every measure taken at the start is below caseness at the end; a measure without
+--                   a second score is not known to be below, so unpaired courses count as not recovered
+--   tt              improved: a measure reliably better and none reliably worse; deteriorated: the reverse
+--   corc            deteriorated: any measure reliably worse
+with programme as (
+    select programme_code, multi_measure_rule_code from {{ ref('ref_outcome_programme') }} where is_default
+),
+
+measure as (
+    select
+        o.*,
+        r.programme_code is not null as is_measure,
+        p.multi_measure_rule_code
+    from {{ ref('mart_episode_outcome') }} as o
+    cross join programme as p
+    left join {{ ref('ref_instrument_rule') }} as r
+        on r.programme_code = p.programme_code
+        and r.instrument_code = o.instrument_code
+        and r.instrument_version = o.instrument_version
+),
+
+-- A service measures outcomes from the day of its first score on.
+measuring_service as (
+    select
+        service_key,
+        min(first_assessed_on) as measures_from_on,
+        min(case when is_measure then first_assessed_on end) as measures_programme_from_on
+    from measure
+    group by service_key
+),
+
+combined as (
+    select
+        episode_key,
+        bool_or(is_paired) as is_paired,
+        bool_or(is_measure and is_case_at_start) as is_case_at_start,
+        bool_and(not is_measure or coalesce(not is_case_at_end, false)) as is_below_at_end,
+        bool_or(is_measure and coalesce(is_reliably_improved, false)) as is_any_better,
+        bool_or(is_measure and coalesce(is_reliably_deteriorated, false)) as is_any_worse,
+        max(multi_measure_rule_code) as multi_measure_rule_code
+    from measure
+    group by episode_key
+),
+
+-- Days on which the service saw the person, after the first one.
+seen_again as (
+    select distinct e.episode_key
+    from {{ ref('fct_episode') }} as e
+    inner join (
+        select episode_key, provided_on as seen_on from {{ ref('fct_service_event') }}
+        union all
+        select episode_key, contact_on from {{ ref('fct_contact') }} where coalesce(attended_status_code, 'attended') = 'attended'
+        union all
+        select episode_key, answered_on from {{ ref('bridge_response_episode') }}
+    ) as seen on seen.episode_key = e.episode_key
+    where e.is_closed and seen.seen_on > e.start_on
+),
+
+course as (
+    select
+        e.*,
+        s.episode_key is not null and e.end_on >= m.measures_from_on as is_eligible,
+        s.episode_key is not null and e.end_on >= m.measures_programme_from_on as is_finished,
+        coalesce(c.is_paired, false) as has_pair,
+        coalesce(c.is_case_at_start, false) as is_case_at_start,
+        coalesce(c.is_case_at_start and c.is_below_at_end, false) as is_case_no_more,
+        coalesce(c.is_any_better, false) as is_any_better,
+        coalesce(c.is_any_worse, false) as is_any_worse,
+        c.multi_measure_rule_code
+    from {{ ref('fct_episode') }} as e
+    inner join measuring_service as m on m.service_key = e.service_key
+    left join seen_again as s on s.episode_key = e.episode_key
+    left join combined as c on c.episode_key = e.episode_key
+    where e.is_closed and e.is_date_order_valid
+),
+
+judged as (
+    select
+        *,
+        coalesce(is_eligible, false) as is_eligible_course,
+        coalesce(is_finished, false) as is_finished_course,
+        is_any_better and not is_any_worse as is_better,
+        case multi_measure_rule_code
+            when 'corc' then is_any_worse else is_any_worse and not is_any_better
+        end as is_worse
+    from course
+)
+
+select
+    episode_key,
+    source_person_key,
+    person_key,
+    service_key,
+    service_type_code,
+    start_on,
+    end_on,
+    is_eligible_course as is_eligible,
+    is_eligible_course and has_pair as is_paired,
+    is_finished_course as is_finished,
+    is_finished_course and not is_case_at_start as is_not_case,
+    is_finished_course and is_case_at_start as is_finished_case,
+    is_finished_course and is_case_no_more as is_recovered,
+    is_finished_course and is_better as is_reliably_improved,
+    is_finished_course and coalesce(is_worse, false) as is_reliably_deteriorated,
+    is_finished_course and is_case_no_more and is_better as is_reliably_recovered,
+    age_band_code,
+    sex_code,
+    ethnicity_code,
+    {{ provenance('judged') }}
+from judged
