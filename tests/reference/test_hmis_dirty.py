@@ -1,23 +1,34 @@
 """What becomes of each of the twelve dirty HMIS exports, named one by one: accepted, some records rejected, or refused.
 
-What belongs here: the result at the connector, before any rule on values. Values that break a code list or a date are
-no reason to lose a record: they land as sent, and the landing gate reports them.
+What belongs here: the result before any rule on values, and which of several versions of a person counts. Values that
+break a code list or a date are no reason to lose a record: they land as sent, and the landing gate judges them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+import yaml
 
+from orchestration.landing import land, landing_path, receive
+from orchestration.ledger import Ledger
+from orchestration.loader import Accepted, apply_source
+from orchestration.region import load_region
+from orchestration.vault import Vault
+from orchestration.warehouse import connect, ensure_tables
 from sources.case_management.hmis_csv import CONNECTOR
 from sources.connector import Batch, Reject
 from sources.delivery import open_delivery
 from sources.errors import RefusedError
 
 pytestmark = pytest.mark.reference
+
+NOTHING_HELD = pa.schema([("table", pa.string()), ("file", pa.string()), ("row_number", pa.int64())]).empty_table()
 
 
 @dataclass(frozen=True)
@@ -172,15 +183,51 @@ def test_a_byte_order_mark_does_not_hide_the_first_column(reference_data: Path) 
     assert _column(reference_data, "hmis-dirty-fy2022/bom_test", "exit", "ExitID") == ["429936"]
 
 
-def test_the_newest_version_of_the_person_is_the_one_named_newer(reference_data: Path) -> None:
-    """The three exports are one sequence; neither their names nor the order of export tells the newest."""
-    versions = {}
-    for name in ("initial", "newer", "older"):
-        path = f"hmis-dirty-fy2022/date_updated_{name}"
-        (last_name,), (updated,) = (_column(reference_data, path, "client", c) for c in ("LastName", "DateUpdated"))
-        versions[updated] = last_name
-    assert versions[max(versions)] == "Newer"
-    assert len(versions) == 3
+@pytest.fixture(scope="module")
+def versions(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Accepted]:
+    """The three exports of one person, landed: name → delivery."""
+    folder = tmp_path_factory.mktemp("versions")
+    region_file = {
+        "region": {"id": "r", "name": "R", "time_zone": "America/New_York"},
+        "organisations": [{"id": "o", "name": "O"}],
+        "sources": [
+            {
+                "id": "s",
+                "kind": "hmis_csv",
+                "organisation": "o",
+                "location": str(reference_data / "case/hmis-dirty-fy2022/date_updated_*"),
+            }
+        ],
+    }
+    (folder / "region.yml").write_text(yaml.safe_dump(region_file), encoding="utf-8")
+    region = load_region(folder / "region.yml")
+    (source,), vault, ledger = region.sources, Vault.at(region.vault_dir), Ledger(region.state_dir)
+    found = {}
+    for receipt in receive(region, ledger, source):
+        path = (region.root / receipt.path).resolve()
+        landed = land(region, vault, source, receipt, path)
+        place = landing_path(region, source.id, receipt.delivery_id, landed.connector_version)
+        found[path.name.removeprefix("date_updated_")] = Accepted(landed, place, NOTHING_HELD)
+    assert set(found) == {"initial", "older", "newer"}
+    return found
+
+
+@pytest.mark.parametrize("order", list(permutations(("initial", "older", "newer"))), ids="-".join)
+def test_in_any_order_the_person_ends_on_the_newest_version(
+    tmp_path: Path, versions: dict[str, Accepted], order: tuple[str, ...]
+) -> None:
+    """The three exports are one sequence; neither their names nor the days of export tell the newest."""
+    with connect(tmp_path / "build.duckdb") as connection:
+        ensure_tables(connection)
+        apply_source(connection, "s", "hmis_csv", [versions[name] for name in order])
+        current = connection.execute(
+            "SELECT _delivery_id FROM raw.hmis_csv__client WHERE _status = 'current'"
+        ).fetchall()
+    assert current == [(versions["newer"].landed.delivery_id,)]
+
+
+def test_the_newest_version_is_the_one_named_newer(reference_data: Path) -> None:
+    assert _column(reference_data, "hmis-dirty-fy2022/date_updated_newer", "client", "LastName") == ["Newer"]
 
 
 def _column(reference_data: Path, path: str, table: str, column: str) -> list[str | None]:
