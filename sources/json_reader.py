@@ -18,8 +18,13 @@ from sources.errors import RefusedError
 MAX_RECORD_CHARACTERS = 32 << 20
 """A value longer than this is taken for damage."""
 
+MAX_DEPTH = 100
+"""Deeper nesting is refused, so that whoever walks a value can do so by recursion."""
+
 _CHUNK = 1 << 20
 _NOT_SPACE = re.compile(r"[^ \t\r\n]")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What JSON can escape but no UTF-8 text can hold: halves of surrogate pairs; and NUL, which no CSV file may hold."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ class _Window:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
         self._parse = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=self._constant).raw_decode
         self._text, self._place, self._is_last = "", 0, False
+        self._line_start = 0
+        """Characters of the current line that are no longer in memory."""
 
     def next_character(self) -> str:
         """The next character that is no space; it is not taken. Empty at the end."""
@@ -134,24 +141,36 @@ class _Window:
                 self.fail("it is nested too deeply")
             else:
                 if end < len(self._text) or self._is_last:  # a number may go on in the next part
-                    self._move(end)
-                    return value
+                    return self._taken(value, end)
             self._read()
+
+    def _taken(self, value: Any, end: int) -> Any:
+        opened = self._text.count("[", self._place, end) + self._text.count("{", self._place, end)
+        if opened > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+            self.fail("it is nested too deeply")
+        escapes = self._text.find("\\u", self._place, end) >= 0
+        self._move(end)
+        return _cleaned(value) if escapes else value
 
     def fail(self, detail: str) -> NoReturn:
         raise RefusedError(
             "malformed_json",
-            f"{self.file} is no valid JSON: {detail} (line {self.line:,}).",
+            f"{self.file} is no valid JSON: {detail} (line {self.line:,}, column {self._column():,}).",
             "Export it again; a file that was cut short or edited by hand can't be read.",
             file=self.file,
             line=self.line,
         )
+
+    def _column(self) -> int:
+        before = self._text.rfind("\n", 0, self._place)
+        return self._place - before if before >= 0 else self._line_start + self._place + 1
 
     def _move(self, place: int) -> None:
         self.line += self._text.count("\n", self._place, place)
         self._place = place
 
     def _read(self) -> None:
+        self._line_start = self._column() - 1
         rest = self._text[self._place :]
         data = self._stream.read(max(_CHUNK, len(rest)))
         try:
@@ -164,3 +183,23 @@ class _Window:
 
     def _constant(self, name: str) -> NoReturn:
         self.fail(f"{name} is no number")
+
+
+def _depth(value: Any) -> int:
+    """How many lists and objects lie within one another."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, list | dict)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
+def _cleaned(value: Any) -> Any:
+    """The value with U+FFFD in place of what is no text."""
+    if isinstance(value, str):
+        return _NO_TEXT.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(item) for name, item in value.items()}
+    return value

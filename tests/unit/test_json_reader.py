@@ -82,6 +82,26 @@ def test_damage_is_refused_with_its_line(content: bytes, rule: str, line: int | 
     assert (refused.value.rule, refused.value.line) == (rule, line)
 
 
+@pytest.mark.parametrize("stream", [io.BytesIO, Trickle])
+def test_damage_is_named_with_its_column(stream: type[io.BytesIO]) -> None:
+    with pytest.raises(RefusedError) as refused:
+        list(read_records(stream(b'{"value": [\n  1, 2,\n  {"a" 3}]}'), file="f", key="value"))
+    assert "line 3, column 8" in str(refused.value)
+
+
+def test_nesting_has_a_limit() -> None:
+    deepest = json_reader.MAX_DEPTH
+    assert len(values("[" + "[" * deepest + "]" * deepest + "]")) == 1
+    assert len(values(json.dumps([[[]] * 1000]))) == 1
+    with pytest.raises(RefusedError, match="nested too deeply"):
+        values("[" + '{"a":' * (deepest + 1) + "1" + "}" * (deepest + 1) + "]")
+
+
+def test_escapes_that_are_no_text_are_replaced() -> None:
+    text = r'[{"a\ud800": ["x\u0000y", "\ud83d\ude00", "\u00e9"]}]'
+    assert values(text) == [{"a\ufffd": ["x\ufffdy", "😀", "é"]}]
+
+
 def test_a_value_without_end_is_not_read_into_memory_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_reader, "MAX_RECORD_CHARACTERS", 4 << 20)
     stream = io.BytesIO(b'["' + b"x" * (64 << 20))
