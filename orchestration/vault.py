@@ -34,6 +34,7 @@ BIRTH_DATE = "_birth_date"
 """Vault-only column: the birth date as an ISO date, for exact ages."""
 
 _CHUNK = 1 << 20
+_FLUSH_ROWS = 500_000
 _DDL = """
 CREATE TABLE IF NOT EXISTS vault.identifier (
     delivery_id VARCHAR, table_name VARCHAR, file VARCHAR, row_number BIGINT, column_name VARCHAR, value VARCHAR
@@ -54,6 +55,7 @@ class Vault:
     def __init__(self, directory: Path, key: bytes):
         self.directory = directory
         self._key = key
+        self._connection: duckdb.DuckDBPyConnection | None = None
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @classmethod
@@ -64,19 +66,32 @@ class Vault:
     def _derived(self, purpose: str) -> bytes:
         return hmac.digest(self._key, purpose.encode(), "sha256")
 
-    @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """An in-memory connection with the vault attached as ``vault``."""
-        connection = duckdb.connect()
-        try:
-            self.attach(connection)
-            connection.execute(_DDL)
-            yield connection
-        finally:
-            connection.close()
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """An in-memory connection with the vault attached as ``vault``; kept open until :meth:`close`."""
+        if self._connection is None:
+            connection = duckdb.connect()
+            try:
+                self.attach(connection)
+                connection.execute(_DDL)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        """Let go of the database file; the next use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def attach(self, connection: duckdb.DuckDBPyConnection, *, read_only: bool = False) -> None:
-        """Attach the vault as ``vault`` to a connection. Raises :class:`VaultError` if the key does not fit."""
+        """Attach the vault as ``vault`` to a connection. Raises :class:`VaultError` if the key does not fit.
+
+        The vault's own connection is closed first: a process may open a database file only once.
+        """
+        self.close()
         load_extension(connection, "httpfs")
         connection.execute("SET enable_progress_bar = false")
         path = (self.directory / "vault.duckdb").as_posix()
@@ -95,12 +110,18 @@ class Vault:
     @contextmanager
     def intake(self, delivery_id: str) -> Iterator[Intake]:
         """Take in one delivery's identifiers, all or nothing; taking it in again replaces what was there."""
-        with self.connect() as connection:
-            connection.execute("BEGIN")
+        connection = self.connection
+        connection.execute("BEGIN")
+        try:
             for table in ("identifier", "rejected_record"):
                 connection.execute(f"DELETE FROM vault.{table} WHERE delivery_id = ?", [delivery_id])
-            yield Intake(self, connection, delivery_id)
-            connection.execute("COMMIT")
+            intake = Intake(self, connection, delivery_id)
+            yield intake
+            intake.flush()
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
 
     def keep_original(self, delivery_id: str, path: Path) -> None:
         """Keep the bytes of a delivery, encrypted, as a tar of the file or folder as it arrived."""
@@ -143,12 +164,11 @@ class Vault:
 
     def values(self, delivery_id: str, table: str, file: str, row_number: int, column: str) -> str | None:
         """One value for the report to the sender who sent it."""
-        with self.connect() as connection:
-            row = connection.execute(
-                "SELECT value FROM vault.identifier WHERE delivery_id = ? AND table_name = ? AND file = ? "
-                "AND row_number = ? AND column_name = ?",
-                [delivery_id, table, file, row_number, column],
-            ).fetchone()
+        row = self.connection.execute(
+            "SELECT value FROM vault.identifier WHERE delivery_id = ? AND table_name = ? AND file = ? "
+            "AND row_number = ? AND column_name = ?",
+            [delivery_id, table, file, row_number, column],
+        ).fetchone()
         return row[0] if row else None
 
 
@@ -159,6 +179,8 @@ class Intake:
         self._vault = vault
         self._connection = connection
         self._delivery_id = delivery_id
+        self._buffer: list[pa.Table] = []
+        self._buffered = 0
 
     def protect(self, table: Table, rows: pa.Table) -> pa.Table:
         """Send identifiers and free text to the vault; give back the rows as landing may hold them.
@@ -194,14 +216,28 @@ class Intake:
         )
 
     def _keep(self, table: Table, rows: pa.Table, columns: list[str], values: dict[str, pa.Array]) -> None:
-        batch = pa.table({"file": rows["_file"], "row_number": rows["_row_number"], **values})  # noqa: F841
         for column in columns:
-            quoted = '"' + column.replace('"', '""') + '"'
-            self._connection.execute(
-                f"INSERT INTO vault.identifier SELECT ?, ?, file, row_number, ?, {quoted} FROM batch "
-                f"WHERE {quoted} IS NOT NULL",
-                [self._delivery_id, table.name, column],
+            kept = pc.is_valid(values[column])
+            part = pa.table({"file": rows["_file"], "row_number": rows["_row_number"], "value": values[column]}).filter(
+                kept
             )
+            if part.num_rows:
+                part = part.append_column("table_name", pa.repeat(table.name, part.num_rows))
+                self._buffer.append(part.append_column("column_name", pa.repeat(column, part.num_rows)))
+                self._buffered += part.num_rows
+        if self._buffered >= _FLUSH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered; part of the intake's transaction."""
+        if self._buffer:
+            self._connection.register("kept", pa.concat_tables(self._buffer))
+            self._connection.execute(
+                "INSERT INTO vault.identifier SELECT ?, table_name, file, row_number, column_name, value FROM kept",
+                [self._delivery_id],
+            )
+            self._connection.unregister("kept")
+            self._buffer, self._buffered = [], 0
 
     def _row_hashes(self, content: pa.Table, secret: pa.Array | None) -> pa.Array:
         if secret is not None:
@@ -210,9 +246,11 @@ class Intake:
         parts = ", ".join(
             f"coalesce(\"{name.replace(chr(34), chr(34) * 2)}\"::VARCHAR, '\x1e')" for name in content.column_names
         )
-        with duckdb.connect() as connection:
-            connection.register("content", content)
-            return connection.execute(f"SELECT md5(concat_ws('\x1f', {parts})) AS h FROM content").to_arrow_table()["h"]
+        self._connection.register("content", content)
+        query = f"SELECT md5(concat_ws('\x1f', {parts})) AS h FROM content"
+        hashes = self._connection.execute(query).to_arrow_table()["h"]
+        self._connection.unregister("content")
+        return hashes
 
     def _identity(self, table: Table, rows: pa.Table) -> dict[str, pa.Array]:
         if table.identity is None:
