@@ -4,7 +4,7 @@ What belongs here: telling whether a file holds grants, reading the three forms 
 mapping of a publisher's own headers. What does not: which of several versions is current (the loader), and what a grant
 means (``dbt_project``).
 
-Way of a record: ``files`` (with ``headers``, ``sheets``, ``json_package``) → ``blocks`` → ``rows``; ``fields`` holds
+Way of a record: ``files`` (with ``headers`` and ``sheets``) → ``blocks`` → ``rows``; ``fields`` holds
 the vocabulary of the standard (``columns.yml``) and the landing tables.
 
 What becomes of a delivery:
@@ -39,14 +39,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pyarrow.compute as pc
-
 from sources.connector import Batch, Reject
 from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.funder.threesixtygiving import fields
-from sources.funder.threesixtygiving.blocks import Block, column_of
-from sources.funder.threesixtygiving.files import read_blocks
+from sources.funder.threesixtygiving.files import examine, read_blocks
 from sources.funder.threesixtygiving.headers import Findings
 from sources.funder.threesixtygiving.mapping import options_of
 from sources.funder.threesixtygiving.rows import Finisher
@@ -71,11 +68,7 @@ class ThreeSixtyGiving:
     def inspect(self, delivery: Delivery, mapping: Mapping[str, Any]) -> DeliveryFacts:
         options, _ = options_of(mapping)
         findings = Findings()
-        for item in read_blocks(delivery, options, findings):
-            if isinstance(item, Block):
-                findings.record_count += item.grants.num_rows
-                for text in pc.unique(column_of(item.grants, "dateModified")).to_pylist():
-                    findings.saw_modified(text)
+        examine(delivery, options, findings)
         if not findings.record_count:
             raise RefusedError(
                 "no_records",
@@ -96,7 +89,7 @@ class ThreeSixtyGiving:
     def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
         options, _ = options_of(mapping)
         finisher = Finisher(options)
-        for item in read_blocks(delivery, options, Findings()):
+        for item in read_blocks(delivery, options):
             if isinstance(item, Reject):
                 yield item
             else:

@@ -95,7 +95,7 @@ def split(rows: pa.Table, by_path: Mapping[str, Leaf]) -> Block:
         if place.table != "grant":
             parts.setdefault((place.table, leaf.key, leaf.number), {})[leaf.sub] = (place.column, rows[path])
         elif place.column is None:
-            beyond[path] = rows[path]
+            beyond[leaf.path] = rows[path]
         else:
             grant[place.column] = rows[path]
     extra = _extended(rows["_extra"], beyond, rows.num_rows)

@@ -191,17 +191,21 @@ def header_of(leaf: Leaf) -> str:
 
 def leaves(grant: Mapping[str, Any]) -> tuple[list[tuple[Leaf, str]], dict[str, str]]:
     """The values of one JSON grant: those of the standard, and by path those that it does not know or that have
-    another shape than it says. Numbers must have been read as text."""
+    another shape than it says. Numbers must have been read as text; what is empty is left out."""
     known: list[tuple[Leaf, str]] = []
     extra: dict[str, str] = {}
     for key, value in grant.items():
         field = vocabulary().grant.get(key)
-        if field is not None and field.kind not in ("text", "texts"):
-            _walk_objects(field, value, known, extra)
-        elif field is not None and (text := _text(value, field.kind)) is not None:
-            known.append((Leaf(key), text))
-        else:
+        if field is None:
             extra.update(_flat(key, value))
+        elif field.kind in ("text", "texts"):
+            text = _text(value, field.kind)
+            if text:
+                known.append((Leaf(key), text))
+            elif text is None:
+                extra.update(_flat(key, value))
+        else:
+            _walk_objects(field, value, known, extra)
     return known, extra
 
 
@@ -209,26 +213,29 @@ def _walk_objects(field: Field, value: Any, known: list[tuple[Leaf, str]], extra
     elements = value if isinstance(value, list) else [value]
     fields = vocabulary().objects[field.kind]
     for index, element in enumerate(elements):
-        path = f"{field.key}/{index}" if isinstance(value, list) else field.key
         if not isinstance(element, dict) or (index and not field.many):
-            extra.update(_flat(path, element))
+            extra.update(_flat(f"{field.key}/{index}" if isinstance(value, list) else field.key, element))
             continue
         for sub, inner in element.items():
             sub_field = fields.get(sub)
-            if sub_field is not None and (text := _text(inner, sub_field.kind)) is not None:
+            kind = sub_field.kind if sub_field is not None else None
+            text = _text(inner, kind) if kind in ("text", "texts") else None
+            if text:
                 known.append((Leaf(field.key, index, sub), text))
-            elif sub_field is not None and sub_field.kind not in ("text", "texts"):
-                known += [(Leaf(field.key, index, name), text) for name, text in _flat(sub, inner)]
-            else:
-                extra.update(_flat(f"{path}/{sub}", inner))
+            elif kind not in (None, "text", "texts"):
+                known += [(Leaf(field.key, index, name), value) for name, value in _flat(sub, inner)]
+            elif text is None:
+                extra.update(_flat(f"{field.key}/{index}/{sub}", inner))
 
 
-def _text(value: Any, kind: str) -> str | None:
-    """A value as text if it has the shape of its kind; lists of texts are joined by ``;``."""
+def _text(value: Any, kind: str | None) -> str | None:
+    """A value as text if it has the shape of its kind, else None; lists of texts are joined by ``;``."""
+    if isinstance(value, str):
+        return value
     if kind == "texts" and isinstance(value, list):
         parts = [_scalar(part) for part in value]
         return ";".join(part for part in parts if part) if all(part is not None for part in parts) else None
-    return _scalar(value) if kind in ("text", "texts") else None
+    return _scalar(value)
 
 
 def _scalar(value: Any) -> str | None:

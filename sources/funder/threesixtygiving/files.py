@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +21,14 @@ from sources.csv_reader import read_csv, read_header
 from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.funder.threesixtygiving import fields
-from sources.funder.threesixtygiving.blocks import Block, Record, block_of, split
+from sources.funder.threesixtygiving.blocks import Block, Record, block_of, column_of, split
 from sources.funder.threesixtygiving.fields import Leaf
-from sources.funder.threesixtygiving.headers import Findings, check_headers, holds_grants, targets_of
-from sources.funder.threesixtygiving.json_package import Item, Statement, read_package
+from sources.funder.threesixtygiving.headers import Findings, check_headers, holds_grants, no_grants, targets_of
 from sources.funder.threesixtygiving.mapping import Options
 from sources.funder.threesixtygiving.moments import utc
 from sources.funder.threesixtygiving.sheets import attach, sheets_of
+from sources.json_reader import Record as Element
+from sources.json_reader import read_records
 from sources.spec import Column, Table
 from sources.xlsx_reader import XlsxLimits, open_workbook
 
@@ -36,17 +38,26 @@ BLOCK_RECORDS = 20_000
 _DOCUMENT = re.compile(r"(?i)^(readme|licen[cs]e|notice|about)\b|\.(md|pdf|docx?|html?)$")
 
 
-def read_blocks(delivery: Delivery, options: Options, findings: Findings) -> Iterator[Block | Reject]:
+def read_blocks(delivery: Delivery, options: Options) -> Iterator[Block | Reject]:
     """The records of every file of the delivery, in order of their names."""
+    findings = Findings()
+    for name in _data_files(delivery, findings):
+        yield from _READERS[PurePosixPath(name).suffix.lower()](delivery, name, options, findings)
+
+
+def examine(delivery: Delivery, options: Options, findings: Findings) -> None:
+    """Look through the delivery without making rows: how many records, and when they were modified."""
     for name in _data_files(delivery, findings):
         suffix = PurePosixPath(name).suffix.lower()
         findings.note("files", suffix[1:])
-        if suffix == ".csv":
-            yield from _csv_blocks(delivery, name, options, findings)
-        elif suffix == ".json":
-            yield from _json_blocks(delivery, name, findings)
-        else:
-            yield from _xlsx_blocks(delivery, name, options, findings)
+        if suffix == ".json":
+            _examine_json(delivery, name, findings)
+            continue
+        for item in _READERS[suffix](delivery, name, options, findings):
+            if isinstance(item, Block):
+                findings.record_count += item.grants.num_rows
+                for text in pc.unique(column_of(item.grants, "dateModified")).to_pylist():
+                    findings.saw_modified(text)
 
 
 def _data_files(delivery: Delivery, findings: Findings) -> list[str]:
@@ -84,9 +95,10 @@ def _csv_blocks(delivery: Delivery, name: str, options: Options, findings: Findi
         headers = read_header(stream, file=name, delimiter=options.delimiter)
     targets = targets_of(headers, options)
     check_headers(name, headers, targets, options)
-    by_path = {leaf.path: leaf for leaf in targets.values()}
+    # A path with a mark before it can't be taken for a header that the mapping overrules.
+    by_path = {f"\x1f{leaf.path}": leaf for leaf in targets.values()}
     table = Table("grant", tuple(Column(path) for path in by_path), key=())
-    aliases = {header: leaf.path for header, leaf in targets.items()}
+    aliases = {header: f"\x1f{leaf.path}" for header, leaf in targets.items()}
     with delivery.open(name) as stream:
         for item in read_csv(stream, file=name, table=table, aliases=aliases, delimiter=options.delimiter):
             if isinstance(item, Reject):
@@ -106,20 +118,15 @@ def _with_content(rows: pa.Table, paths: Sequence[str], findings: Findings) -> p
     return rows.filter(present)
 
 
-def _json_blocks(delivery: Delivery, name: str, findings: Findings) -> Iterator[Block | Reject]:
+def _json_blocks(delivery: Delivery, name: str, options: Options, findings: Findings) -> Iterator[Block | Reject]:
     records: list[Record] = []
-    number = 0
     with delivery.open(name) as stream:
-        for part in read_package(stream, name):
-            if isinstance(part, Statement):
-                _note_package(part, findings)
+        for number, item in enumerate(_elements(stream, name, findings), start=1):
+            if not _is_grant(item.value):
+                yield _no_grant(name, number, item)
                 continue
-            number += 1
-            leaves, extra = fields.leaves(part.value) if isinstance(part.value, dict) else ([], {})
-            if not holds_grants([leaf for leaf, _ in leaves]):
-                yield _no_grant(name, number, part)
-                continue
-            records.append(Record(dict(leaves), extra, name, number, part.line))
+            leaves, extra = fields.leaves(item.value)
+            records.append(Record(dict(leaves), extra, name, number, item.line))
             if len(records) == BLOCK_RECORDS:
                 yield block_of(records)
                 records = []
@@ -127,8 +134,34 @@ def _json_blocks(delivery: Delivery, name: str, findings: Findings) -> Iterator[
         yield block_of(records)
 
 
-def _note_package(statement: Statement, findings: Findings) -> None:
-    key, value = statement.key, statement.value
+def _examine_json(delivery: Delivery, name: str, findings: Findings) -> None:
+    with delivery.open(name) as stream:
+        for item in _elements(stream, name, findings):
+            if _is_grant(item.value):
+                findings.record_count += 1
+                modified = item.value.get("dateModified")
+                findings.saw_modified(modified if isinstance(modified, str) else None)
+
+
+def _is_grant(value: Any) -> bool:
+    return isinstance(value, dict) and holds_grants({key for key, inner in value.items() if inner})
+
+
+def _elements(stream: BinaryIO, name: str, findings: Findings) -> Iterator[Element]:
+    """The elements of ``grants``; what the package says beside them goes to ``findings``."""
+    others: list[str] = []
+
+    def beside(key: str, value: Any) -> None:
+        others.append(key)
+        _note_package(key, value, findings)
+
+    try:
+        yield from read_records(stream, file=name, key="grants", beside=beside)
+    except RefusedError as error:
+        raise no_grants(name, others) if error.rule == "missing_list" else error from error
+
+
+def _note_package(key: str, value: Any, findings: Findings) -> None:
     if key == "version" and isinstance(value, str):
         findings.version = value
     elif key == "modified" and isinstance(value, str) and (moment := utc(value)):
@@ -139,18 +172,18 @@ def _note_package(statement: Statement, findings: Findings) -> None:
         findings.note(key, value["name"])
 
 
-def _no_grant(file: str, number: int, item: Item) -> Reject:
-    is_object = isinstance(item.value, dict)
+def _no_grant(file: str, number: int, element: Element) -> Reject:
+    is_object = isinstance(element.value, dict)
     what = "no grant: it lacks id and amountAwarded, or all else" if is_object else "no JSON object"
     return Reject(
         "grant",
         file,
         number,
-        item.line,
+        element.line,
         "not_a_grant",
         f"Element {number} of 'grants' is {what}.",
         "Write every grant as an object with the fields of the standard.",
-        raw=json.dumps(item.value, ensure_ascii=True).encode()[:65_536],
+        raw=json.dumps(element.value).encode()[:65_536],
     )
 
 
@@ -170,3 +203,6 @@ def _xlsx_blocks(delivery: Delivery, name: str, options: Options, findings: Find
         yield from attach(sheet, f"{name}#{sheet.name}", first)
     for start in range(0, len(records), BLOCK_RECORDS):
         yield block_of(records[start : start + BLOCK_RECORDS])
+
+
+_READERS = {".csv": _csv_blocks, ".json": _json_blocks, ".xlsx": _xlsx_blocks}

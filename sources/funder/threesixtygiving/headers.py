@@ -7,6 +7,7 @@ about a delivery (``Findings``). What does not: reading rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from sources.errors import RefusedError
@@ -41,7 +42,7 @@ class Findings:
 
 def targets_of(headers: Sequence[str], options: Options) -> dict[str, Leaf]:
     """Header → field, first come, first served: a second column for a field is kept as a column beyond the standard."""
-    mapped = {header: options.columns[folded(header)] for header in headers if folded(header) in options.columns}
+    mapped = {header: options.columns[folded(header)].leaf for header in headers if folded(header) in options.columns}
     taken = set(mapped.values())
     found: dict[str, Leaf] = {}
     used: set[Leaf] = set()
@@ -54,18 +55,18 @@ def targets_of(headers: Sequence[str], options: Options) -> dict[str, Leaf]:
     return found
 
 
-def holds_grants(leaves: Sequence[Leaf]) -> bool:
-    keys = {leaf.key for leaf in leaves}
+def holds_grants(keys: AbstractSet[str]) -> bool:
+    """Whether these fields (by their keys in a grant) are those of grants, and not of any other list."""
     marks = keys & fields.MARKS
     return ("id" in keys and bool(marks)) or ("amountAwarded" in keys and len(marks) > 1)
 
 
 def check_headers(file: str, headers: Sequence[str], targets: Mapping[str, Leaf], options: Options) -> None:
     """Refuse a table that holds no grants, or that lacks a column of the mapping."""
-    if not holds_grants(list(targets.values())):
+    if not holds_grants({leaf.key for leaf in targets.values()}):
         raise no_grants(file, headers)
     fed = set(targets.values())
-    for header, leaf in options.columns.items():
+    for header, leaf in options.columns.values():
         if leaf not in fed:
             raise RefusedError(
                 "missing_column",
@@ -79,7 +80,7 @@ def check_headers(file: str, headers: Sequence[str], targets: Mapping[str, Leaf]
 def no_grants(file: str, headers: Sequence[str]) -> RefusedError:
     shown = ", ".join(repr(header) for header in headers[:6]) or "no columns"
     names = {folded(header) for header in headers}
-    what = "contracting data (OCDS)" if "ocid" in names else "something else"
+    what = "contracting data (OCDS)" if names & {"ocid", "releases"} else "something else"
     if len(headers) == 1 and ";" in headers[0]:
         what = "a table with another delimiter (set mapping.delimiter)"
     return RefusedError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sources.funder.threesixtygiving import fields
 from sources.funder.threesixtygiving.fields import Leaf
@@ -17,12 +17,19 @@ from sources.spec import Regime
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
+class Mapped(NamedTuple):
+    """A publisher's own header and the field that it stands for."""
+
+    header: str
+    leaf: Leaf
+
+
 @dataclass(frozen=True)
 class Options:
     """The mapping block, checked."""
 
-    columns: Mapping[str, Leaf] = field(default_factory=dict)
-    """Header as a comparison form → field."""
+    columns: Mapping[str, Mapped] = field(default_factory=dict)
+    """By the header as :func:`folded`."""
     currency: str | None = None
     funder_id: str | None = None
     funder_name: str | None = None
@@ -62,11 +69,11 @@ def options_of(mapping: Mapping[str, Any]) -> tuple[Options, list[str]]:
     )
 
 
-def _mapped_columns(columns: Any, problems: list[str]) -> dict[str, Leaf]:
+def _mapped_columns(columns: Any, problems: list[str]) -> dict[str, Mapped]:
     if not isinstance(columns, Mapping):
         problems.append("columns: write pairs of header and field, such as {Programme Name: grantProgramme/0/title}")
         return {}
-    found: dict[str, Leaf] = {}
+    found: dict[str, Mapped] = {}
     for header, target in columns.items():
         leaf = fields.resolve(target) if isinstance(target, str) else None
         if leaf is None:
@@ -76,7 +83,7 @@ def _mapped_columns(columns: Any, problems: list[str]) -> dict[str, Leaf]:
         elif not _is_text(header) or folded(header) in found:
             problems.append(f"columns: '{header}' is no text or occurs twice (case and blanks do not matter)")
         else:
-            found[folded(header)] = leaf
+            found[folded(header)] = Mapped(header, leaf)
     return found
 
 

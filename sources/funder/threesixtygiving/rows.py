@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,16 +32,10 @@ _PERSONAL = re.compile(
 _POSTCODE = r"(?i)\b[A-Z]{1,2}[0-9][A-Z0-9]?\s*[0-9][A-Z]{2}\b"
 _FINER_THAN_WARD = r"(?i)^\s*(E00|E01|E33|W00|W01|W35|S00|S01|N00|N20|95[A-Z]{2}|UPRN|[0-9]{10,12}\s*$)"
 
-_ESSENCE = (
-    "own.title",
-    "own.amountAwarded",
-    "own.currency",
-    "own.awardDate",
-    "own.fundingOrganization_id",
-    "r.id",
-    "r.name",
-)
-"""What makes an award, for the key of a record without identifier: a new export date must not make it another one."""
+_ESSENCE = ("title", "amountAwarded", "currency", "awardDate", "fundingOrganization_id")
+"""With the first recipient, what makes an award, for the key of a record without identifier: a new export date must not
+make it another one."""
+_FIELD, _RECORD, _NULL = "\x1f", "\x1d", "\x1e"
 
 
 class Finisher:
@@ -185,42 +179,46 @@ def _coarse(locations: pa.Table, of_person: pa.Array) -> pa.Table:
 
 def _digests(grants: pa.Table, children: Mapping[str, pa.Table]) -> tuple[pa.Array, pa.Array]:
     """(digest of the grant with all its parts, digest of what makes the award), without what goes to the vault."""
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")
-        connection.register("grants", grants.append_column("_position", pa.array(np.arange(grants.num_rows))))
-        parts = ["SELECT CAST(NULL AS BIGINT) AS parent, '' AS place, '' AS digest WHERE false"]
-        first = "SELECT CAST(NULL AS BIGINT) AS _parent, '' AS id, '' AS name WHERE false"
-        for name, part in children.items():
-            connection.register(name, part)
-            place = f"'{name}' || arrayName || lpad(arrayIndex, 9, '0')"
-            parts.append(f"SELECT _parent, {place}, {_md5(name)} FROM {_quoted(name)}")
-            if name == "recipient_organization":
-                first = "SELECT _parent, id, name FROM recipient_organization WHERE arrayIndex = '0'"
-        essence = ", ".join(f"coalesce({column}, '')" for column in _ESSENCE)
-        found = connection.execute(
-            f"""
-            WITH parts AS ({" UNION ALL ".join(parts)}),
-                 joined AS (SELECT parent, string_agg(digest, '' ORDER BY place) AS digest FROM parts GROUP BY parent),
-                 own AS (SELECT *, {_md5("grant")} AS digest FROM grants)
-            SELECT md5(own.digest || coalesce(joined.digest, '')) AS record,
-                   md5(concat_ws('\x1f', {essence})) AS essence
-            FROM own
-            LEFT JOIN joined ON joined.parent = own._position
-            LEFT JOIN ({first}) AS r ON r._parent = own._position
-            ORDER BY own._position
-            """
-        ).to_arrow_table()
-    return found["record"].combine_chunks(), found["essence"].combine_chunks()
+    contents = [[text] for text in _contents("grant", grants)]
+    recipients = [""] * grants.num_rows
+    for name in sorted(children):
+        part = children[name]
+        parents = part["_parent"].to_pylist()
+        for parent, text in zip(parents, _contents(name, part), strict=True):
+            contents[parent].append(f"{name}{_FIELD}{text}")
+        if name == "recipient_organization":
+            named = _joined([part["arrayIndex"], part["id"], part["name"]]).to_pylist()
+            recipients = _by_first(recipients, parents, named)
+    essence = _joined([*(grants[column] for column in _ESSENCE), pa.array(recipients)]).to_pylist()
+    return _hashed(_RECORD.join(texts) for texts in contents), _hashed(essence)
 
 
-def _md5(name: str) -> str:
-    """SQL: digest of a row's columns that are neither derived nor for the vault. NULL differs from empty."""
+def _by_first(found: list[str], parents: list[int], named: list[str]) -> list[str]:
+    for parent, text in zip(reversed(parents), reversed(named), strict=True):
+        found[parent] = text
+    return found
+
+
+def _contents(name: str, rows: pa.Table) -> list[str]:
+    """Each row's columns that are neither derived nor for the vault, as one text."""
     table = fields.tables()[name]
     left_out = {column.name for column in table.masked} | set(DERIVED)
-    columns = [column for column in table.column_names if column not in left_out] + ["_extra"]
-    texts = ", ".join(f"coalesce(CAST({_quoted(column)} AS VARCHAR), '\x1e')" for column in columns)
-    return f"md5(concat_ws('\x1f', {texts}))"
+    columns = [rows[column] for column in table.column_names if column not in left_out]
+    texts: list[str] = _joined([*columns, _map_texts(rows["_extra"])]).to_pylist()
+    return texts
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"'
+def _map_texts(extra: pa.ChunkedArray) -> pa.Array:
+    maps = extra.combine_chunks()
+    entries = pc.binary_join_element_wise(maps.keys, maps.items, _FIELD)
+    return pc.binary_join(pa.ListArray.from_arrays(maps.offsets, entries), _RECORD)
+
+
+def _joined(columns: list[pa.ChunkedArray | pa.Array]) -> pa.Array:
+    """NULL differs from empty, and ('a', NULL) from (NULL, 'a')."""
+    filled = [pc.fill_null(c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c, _NULL) for c in columns]
+    return pc.binary_join_element_wise(*filled, _FIELD)
+
+
+def _hashed(texts: Iterable[str]) -> pa.Array:
+    return pa.array([blake2b(text.encode(), digest_size=16).hexdigest() for text in texts], pa.string())

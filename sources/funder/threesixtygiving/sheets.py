@@ -39,7 +39,7 @@ class Sheet:
 
     @property
     def holds_grants(self) -> bool:
-        return holds_grants(list(self.targets.values()))
+        return holds_grants({leaf.key for leaf in self.targets.values()})
 
     def records(self, file: str) -> Iterator[Record]:
         """Its rows, empty ones left out."""
