@@ -132,17 +132,22 @@ class Hashes(Column):
 
     values: Ints
     salt: int
-    pattern: str = "uuid:{0}-{1}-{2}-{3}-{4}"
+    pattern: str = "uuid:********-****-****-****-************"
+    """Every star stands for a digit."""
 
     def texts(self, rows: Ints) -> Texts:
-        high, low = scramble(self.values[rows], self.salt), scramble(self.values[rows], self.salt + 1)
-        digits = np.concatenate([high[:, None], low[:, None]], axis=1).astype(">u8").tobytes().hex()
-        cuts = [8, 12, 16, 20, 32]
-        made = []
-        for start in range(0, len(digits), 32):
-            part = digits[start : start + 32]
-            made.append(self.pattern.format(*(part[a:b] for a, b in zip([0, *cuts], cuts, strict=False))))
-        return pa.array(made, type=pa.string())
+        taken = self.values[rows]
+        words = np.stack([scramble(taken, self.salt), scramble(taken, self.salt + 1)], axis=1)
+        octets = words.astype(">u8").view(np.uint8).reshape(len(taken), 16)
+        digits = _HEX[np.stack([octets >> 4, octets & 15], axis=2).reshape(len(taken), 32)]
+        template = np.frombuffer(self.pattern.encode(), dtype=np.uint8)
+        text = np.tile(template, (len(taken), 1))
+        text[:, np.flatnonzero(template == ord("*"))] = digits
+        offsets = np.arange(len(taken) + 1, dtype=np.int32) * len(template)
+        return pa.StringArray.from_buffers(len(taken), pa.py_buffer(offsets), pa.py_buffer(text.tobytes()))
+
+
+_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 
 def scramble(values: Ints, salt: int) -> np.ndarray:

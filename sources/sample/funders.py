@@ -124,19 +124,8 @@ def write_funder(root: Path, funder: Funder, ledger: Ledger) -> None:
         for at, award in enumerate(shown):
             if award.defect:
                 award.defect.written(at + first_line, at + 1)
-        ledger.deliveries.append(
-            DeliveryFact(
-                funder.source,
-                "threesixtygiving",
-                funder.id,
-                path,
-                None,
-                "loaded",
-                None,
-                None,
-                rows={target.name: len(shown)},
-            )
-        )
+        fact = DeliveryFact(funder.source, "threesixtygiving", funder.id, path, None, "loaded", None, None)
+        ledger.deliveries.append(replace(fact, rows={target.name: len(shown)}, landed={"grant": len(shown)}))
         if is_last:
             ledger.truth.setdefault("awards", []).extend(_totals(funder, shown))
 

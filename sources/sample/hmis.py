@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sources.case_management.hmis_csv import hmis_files
 from sources.sample.calendar import NEVER, end_of, iso
 from sources.sample.draws import Draws, Flags, Ints
 from sources.sample.hmis_defects import Guest, HmisDefects, submission_defect
@@ -32,6 +33,7 @@ class Acquaintance:
     member: list[Ints] = field(default_factory=list)
     person: list[Ints] = field(default_factory=list)
     created: list[Ints] = field(default_factory=list)
+    has_national_id: list[Flags] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def write_provider(
         for files in exports:
             files.append(tables)
         _occupy(occupancy, e, made.bed_nights)
-        _remember(acquaintance, e, is_shared[e.household])
+        _remember(acquaintance, made, is_shared[e.household])
         on_course(Course(block, e, guests))
         numbering = Numbering(
             numbering.people + int(np.diff(population.first_member)[chosen].sum()),
@@ -145,9 +147,15 @@ def _finish(root: Path, files: ExportFiles, ledger: Ledger) -> None:
             rule=export.rule,
             rows=rows,
             unreadable=unreadable,
+            landed=_landed(rows, unreadable) if export.fate is not Fate.REFUSED else {},
         )
     )
     shutil.rmtree(files.folder)
+
+
+def _landed(rows: dict[str, int], unreadable: dict[str, int]) -> dict[str, int]:
+    tables = {file.name: table for table, file in hmis_files().items()}
+    return {tables[file]: count - unreadable.get(file, 0) for file, count in rows.items()}
 
 
 def _occupy(occupancy: Occupancy, e: Enrolments, bed_nights: tuple[Ints, Ints]) -> None:
@@ -157,7 +165,8 @@ def _occupy(occupancy: Occupancy, e: Enrolments, bed_nights: tuple[Ints, Ints]) 
     occupancy.add_nights(e.project[bed_nights[0]])
 
 
-def _remember(acquaintance: Acquaintance, e: Enrolments, is_shared: Flags) -> None:
+def _remember(acquaintance: Acquaintance, made: Block, is_shared: Flags) -> None:
+    e = made.e
     rows = np.flatnonzero(is_shared)
     person, first = np.unique(e.person[rows], return_index=True)
     created = np.full(len(person), NEVER, dtype=np.int64)
@@ -165,3 +174,4 @@ def _remember(acquaintance: Acquaintance, e: Enrolments, is_shared: Flags) -> No
     acquaintance.member.append(e.member[rows][first])
     acquaintance.person.append(person)
     acquaintance.created.append(created)
+    acquaintance.has_national_id.append(made.has_national_id[person - e.person.min()])

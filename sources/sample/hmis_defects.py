@@ -6,7 +6,7 @@ What belongs here: which provider's export carries which defect. What does not: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sources.sample.calendar import day, iso
 from sources.sample.draws import Draws
@@ -401,6 +401,19 @@ def lasting_guests(d: HmisDefects) -> None:
         d.guests.append(person)
 
 
+def lookalike(d: HmisDefects) -> None:
+    """Somebody with the name and birth date of somebody else at another provider, and another national id."""
+    export = d.position_of_full()
+    draws = Draws(d.seed, "lookalike")
+    given = given_names()[int(draws.below(len(given_names()), 1)[0])]
+    family = family_names()[int(draws.below(len(family_names()), 1)[0])]
+    person = replace(d.person(), given=given, family=family, born="1984-11-23")
+    d.insert(export, "client", d.client_row(person))
+    d.insert(export, "enrollment", d.enrolment_row(person))
+    d.ledger.identify(names=f"{given} {family}", birth_dates=person.born)
+    d.ledger.lookalikes.append({"source": d.provider.source, "person": person.code})
+
+
 def _all(*plans: Callable[[HmisDefects], None]) -> Callable[[HmisDefects], None]:
     def plant(d: HmisDefects) -> None:
         for plan in plans:
@@ -418,6 +431,7 @@ _PLANS: dict[str, Callable[[HmisDefects], None]] = {
         invalid_national_id("666451234"),
         mended_later("EntryDate", "2025-02-30", "2025-02-28", "invalid_date"),
         lasting_guests,
+        lookalike,
     ),
     "brackwater": _all(missing_service_date, invalid_relationship),
     "fennimoor": _all(invalid_national_id("123001234"), future_entry),
@@ -428,7 +442,7 @@ _PLANS: dict[str, Callable[[HmisDefects], None]] = {
         mended_later("EntryDate", "", "2025-03-01", "missing_required_value"),
     ),
     "millrace": _all(invalid_destination("12"), exit_before_entry, lasting_guests),
-    "norrowgate": _all(exit_without_enrolment, repeated_enrolment),
+    "norrowgate": _all(exit_without_enrolment, repeated_enrolment, lookalike),
     "oakapple": _all(too_few_fields, lasting_guests),
     "tidewell": _all(entry_date_not_a_date, too_many_fields, future_income, lasting_guests),
 }

@@ -248,6 +248,7 @@ class Block:
         shared = self.shared[first_row]
         name_quality = np.where(shared, 1, draws.out_of(_NAME_QUALITY, size))
         ssn_quality = draws.out_of(_SSN_QUALITY, size)
+        self.has_national_id = ssn_quality == 1
         dob_quality = np.where(shared, 1, draws.out_of(_DOB_QUALITY, size))
         named = np.isin(name_quality, (1, 2))
         born = np.isin(dob_quality, (1, 2))

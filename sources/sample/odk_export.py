@@ -236,7 +236,7 @@ def _repeat_cells(repeat: Repeat, responses: Responses, row: Ints, ordinal: Ints
 def _json_repeats(repeat: Repeat, salt: int, responses: Responses, row: Ints, ordinal: Ints) -> Texts:
     every = np.arange(len(row))
     parent = _uuids(salt, responses.number[row]).texts(every)
-    own = Hashes(responses.number[row] * 16 + ordinal, salt + 3, "{0}{1}{2}{3}{4}").texts(every)
+    own = Hashes(responses.number[row] * 16 + ordinal, salt + 3, "*" * 32).texts(every)
     parts: list[Texts | str] = [',\n{"__id":"', own, '","__Submissions-id":"', parent, '"']
     for (name, options), cell in zip(
         repeat.options.items(), _repeat_cells(repeat, responses, row, ordinal), strict=True

@@ -62,6 +62,8 @@ class DeliveryFact:
     """File → records, those that can't be read included; for surveys, submissions and repeats by file."""
     unreadable: dict[str, int] = field(default_factory=dict)
     """File → records that can't be read as rows."""
+    landed: dict[str, int] = field(default_factory=dict)
+    """Landing table → rows; for surveys and funders the main table only."""
 
 
 @dataclass
@@ -77,6 +79,7 @@ class Ledger:
     shared_people: list[dict[str, Any]] = field(default_factory=list)
     shared_people_count: int = 0
     lookalikes: list[dict[str, Any]] = field(default_factory=list)
+    """People with one name and birth date but different valid national ids: they must stay apart."""
     truth: dict[str, Any] = field(default_factory=dict)
 
     def defect_id(self, source: str, rule: str) -> str:

@@ -9,7 +9,7 @@ import csv
 import io
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -219,9 +219,8 @@ class RedcapWriter:
             file.close()
             path = self.delivery(number)
             write_zip(root / path, {**project_files(), "data.csv": file.path}, iso(DELIVERED[number] + 3))
-            rows = {"data.csv": file.rows}
-            fact = DeliveryFact(SOURCE, "redcap", PROVIDER, path, None, "loaded", None, None, rows=rows)
-            self.ledger.deliveries.append(fact)
+            fact = DeliveryFact(SOURCE, "redcap", PROVIDER, path, None, "loaded", None, None)
+            self.ledger.deliveries.append(replace(fact, rows={"data.csv": file.rows}, landed={"record": file.rows}))
         shutil.rmtree(self.work / SOURCE)
 
 

@@ -101,8 +101,8 @@ def _no_course(course: Course) -> None:
 
 
 def _list_shared(ledger: Ledger, population: Population, known: dict[int, Acquaintance]) -> None:
-    """People whom the loaded deliveries of two providers show."""
-    shown: dict[int, list[tuple[str, str]]] = {}
+    """People whom the loaded deliveries of two providers show, all with name and birth date of good quality."""
+    shown: dict[int, list[tuple[str, str, bool]]] = {}
     for position, acquaintance in known.items():
         provider = PROVIDERS[position]
         if not acquaintance.member:
@@ -110,14 +110,18 @@ def _list_shared(ledger: Ledger, population: Population, known: dict[int, Acquai
         member, person, created = (
             np.concatenate(part) for part in (acquaintance.member, acquaintance.person, acquaintance.created)
         )
+        has_id = np.concatenate(acquaintance.has_national_id)
         rows = np.flatnonzero(created <= end_of(provider.loaded_until))
         codes = person_ids(provider, person).texts(rows).to_pylist()
-        for who, code in zip(member[rows].tolist(), codes, strict=True):
-            shown.setdefault(who, []).append((provider.source, code))
+        for who, code, numbered in zip(member[rows].tolist(), codes, has_id[rows].tolist(), strict=True):
+            shown.setdefault(who, []).append((provider.source, code, numbered))
     both = {who: places for who, places in sorted(shown.items()) if len(places) == 2}
     ledger.shared_people_count = len(both)
     ledger.shared_people = [
-        {"people": [{"source": source, "person": code} for source, code in places]}
+        {
+            "people": [{"source": source, "person": code} for source, code, _ in places],
+            "evidence": "national_id" if all(numbered for _, _, numbered in places) else "name_and_birth_date",
+        }
         for places in list(both.values())[:_LISTED]
     ]
 

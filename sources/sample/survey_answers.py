@@ -111,6 +111,8 @@ def draw_scores(draws: Draws, instrument: Instrument, waves: Waves) -> Ints:
     start = np.where(is_case, high, low)
     drop = reliable + draws.below(5, stays)
     recovered = np.clip(np.minimum(start - drop, limit - 1), 0, None)
+    barely = draws.chance(150, stays)
+    recovered = np.where(barely, limit - 1 - draws.below(3, stays), recovered)
     change = draws.out_of(weighted({-reliable - 2: 25, -3: 20, -1: 20, 0: 12, 2: 13, reliable + 1: 10}), stays)
     stuck = np.clip(start + change, limit, top)
     calm = np.clip(start + draws.between(-3, 2, stays), 0, limit - 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -224,9 +224,9 @@ class OdkWriter:
                 form.close(members, rows)
             path = self.delivery(number)
             write_zip(root / path, members, iso(DELIVERED[number] + 3))
-            self.ledger.deliveries.append(
-                DeliveryFact(self.source.id, "odk", self.source.provider, path, None, "loaded", None, None, rows=rows)
-            )
+            main = sum(form.main.rows for form in delivery)
+            fact = DeliveryFact(self.source.id, "odk", self.source.provider, path, None, "loaded", None, None)
+            self.ledger.deliveries.append(replace(fact, rows=rows, landed={"response": main}))
         shutil.rmtree(self.work / self.source.id)
 
 
