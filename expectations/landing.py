@@ -11,7 +11,7 @@ One validation covers a relation of all deliveries; failing rows are counted by 
   and ``_key_place`` (1: the newest version, which counts);
 * ``_reject``: records that could not be read (``table, file, row_number, line, column, rule, message, fix``);
 * ``_delivery``: one row a delivery, see :data:`_DELIVERY_COLUMNS`;
-* ``_survey_item``: the mapped questions of survey sources;
+* ``_survey_item``: the mapped questions of survey sources; ``ref_…``: the models' seeds, all text;
 * ``try_date()``, ``try_timestamp()``, ``try_int()``, ``try_decimal()``, taken from the models' own macros.
 """
 
@@ -153,13 +153,16 @@ class _Gate:
             self.connection.execute(f"CREATE MACRO {name}(value) AS {sql}")
         self.connection.execute(
             "CREATE TABLE _failing (check_no INTEGER, _delivery_id VARCHAR, _file VARCHAR, _row_number BIGINT, "
-            "_line BIGINT, record_key VARCHAR)"
+            "_line BIGINT, record_key VARCHAR, shown_as VARCHAR)"
         )
         for table in self.tables.values():
             self._create_view(table)
         self._create_rejects()
         self._create_survey_items()
         self._describe_deliveries(dict.fromkeys(self.deliveries, 0))
+        for name in sorted(word for word in self._words if word.startswith("ref_")):
+            seed = literal((self.context.reference_dir / f"{name}.csv").as_posix())
+            self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_csv({seed}, all_varchar = true)")
         for name, select in self.suite.relations.items():
             try:
                 self.connection.execute(f"CREATE VIEW {quoted(name)} AS {select}")
@@ -395,11 +398,11 @@ class _Gate:
     def _place(self, check: Check) -> str:
         """SQL: file, row, line and record key of a row that the check reads."""
         if check.table == DELIVERY:
-            return "CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), _delivery_id"
+            return "CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), _delivery_id, NULL"
         if check.table == REJECT:
-            return "file, row_number, line, file || ':' || CAST(row_number AS VARCHAR)"
+            return "file, row_number, line, file || ':' || CAST(row_number AS VARCHAR), NULL"
         key = "record_key" if check.relation == KEYED else _record_key(self.tables[check.table])
-        return f"_file, _row_number, _line, {key}"
+        return f"_file, _row_number, _line, {key}, {quoted(check.rule.shown_as) if check.rule.shown_as else 'NULL'}"
 
     # What comes out -----------------------------------------------------------------------------------------------
 
@@ -449,7 +452,7 @@ class _Gate:
 
     def _objections(self, delivery: LandedDelivery) -> tuple[list[str], list[str]]:
         """Reasons to refuse, reasons to pause."""
-        refused = [f"{delivery.refusal.message}. {delivery.refusal.fix}"] if delivery.refusal else []
+        refused = [f"{delivery.refusal.message.rstrip('.')}. {delivery.refusal.fix}"] if delivery.refusal else []
         paused = []
         for check in self.suite.checks:
             verdict = self.verdicts[check.check_id, delivery.delivery_id]
@@ -536,8 +539,8 @@ class _Gate:
         rejects = f"""
             UNION ALL
             SELECT r._delivery_id, d.source_id, d.organisation_id, r."table", r.file, r.row_number, r.line,
-                   CAST(NULL AS VARCHAR), r."column", r.rule, coalesce(c.check_id, {literal(self._unreadable)}),
-                   r.message, r.fix
+                   CAST(NULL AS VARCHAR), r."column", r."column", r.rule,
+                   coalesce(c.check_id, {literal(self._unreadable)}), r.message, r.fix
             FROM {REJECT} AS r JOIN _listed AS d USING (_delivery_id)
             LEFT JOIN _check AS c ON c.table_name = '{REJECT}' AND c.rule = r.rule
         """
@@ -545,8 +548,9 @@ class _Gate:
             f"""
             CREATE OR REPLACE TEMP TABLE _found AS
             SELECT f._delivery_id AS delivery_id, d.source_id, d.organisation_id, c.table_name, f._file AS file,
-                   f._row_number AS row_number, f._line AS line, f.record_key, c.column_name, c.rule, c.check_id,
-                   c.message, c.fix
+                   f._row_number AS row_number, f._line AS line, f.record_key,
+                   coalesce(f.shown_as, c.column_name) AS column_name, c.column_name AS landed_column, c.rule,
+                   c.check_id, c.message, c.fix
             FROM _failing AS f JOIN _check AS c USING (check_no) JOIN _listed AS d USING (_delivery_id)
             WHERE c.severity = '{severity}' AND c.table_name NOT IN ('{REJECT}', '{DELIVERY}')
             QUALIFY d.most IS NULL OR row_number() OVER (
@@ -557,8 +561,8 @@ class _Gate:
         found = self.connection.execute(
             f"""
             SELECT delivery_id, source_id, organisation_id, {literal(self.suite.kind)} AS kind, table_name AS "table",
-                   file, row_number, line, record_key, column_name AS "column", rule, '{severity}' AS severity,
-                   check_id, message, fix
+                   file, row_number, line, record_key, column_name AS "column", landed_column, rule,
+                   '{severity}' AS severity, check_id, message, fix
             FROM _found ORDER BY delivery_id, table_name, file, row_number, check_id, line
             """
         )
@@ -588,7 +592,9 @@ def _parquet(files: Sequence[Path], *, union_by_name: bool) -> str:
 
 
 def _record_key(table: Table) -> str:
-    return " || '|' || ".join(f"coalesce({quoted(name)}, '')" for name in table.key) or "CAST(NULL AS VARCHAR)"
+    """SQL: the key's values joined; NULL where they are all empty."""
+    joined = " || '|' || ".join(f"coalesce({quoted(name)}, '')" for name in table.key)
+    return f"nullif({joined}, {literal('|' * (len(table.key) - 1))})" if joined else "CAST(NULL AS VARCHAR)"
 
 
 def _has_failed(answer: Answer) -> bool:

@@ -157,6 +157,7 @@ FINDING_SCHEMA = pa.schema(
         ("line", pa.int64()),
         ("record_key", pa.string()),
         ("column", pa.string()),
+        ("landed_column", pa.string()),
         ("rule", pa.string()),
         ("severity", pa.string()),
         ("check_id", pa.string()),
@@ -165,7 +166,8 @@ FINDING_SCHEMA = pa.schema(
     ]
 )
 """One row per failing (row, check): a row that fails two checks occurs twice. ``record_key`` holds the key columns'
-values joined with ``|`` and is NULL for records that could not be read."""
+values joined with ``|``; it is NULL for records that could not be read or have no key. ``column`` is what the sender
+calls it, ``landed_column`` where its value lies in the landing table."""
 
 
 @dataclass(frozen=True)

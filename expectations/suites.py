@@ -90,6 +90,7 @@ class Rule(_Strict):
     rule: RuleId
     targets: dict[str, list[str]] = Field(min_length=1, description="Table → columns.")
     relation: str | None = Field(default=None, description="View of the table with what the predicate needs to know.")
+    shown_as: str | None = Field(default=None, description="Column of the relation that holds the sender's own name.")
     expectation: str = Field(default="rows", pattern=r"^(rows|expect_[a-z_]+)$")
     holds: str | None = Field(default=None, description="SQL predicate for the good case; NULL counts as failing.")
     code_list: CodeList | None = Field(default=None, description="Codes that are allowed; empty is allowed.")

@@ -7,7 +7,7 @@ does not: rules, and keeping or showing results.
 A relation of ``warehouse.yml`` gives rows with ``kind, table_name, column_name, source_id, organisation_id,
 delivery_id, file_name, row_number, line_number, record_key`` beside what the predicate needs; its checks have one
 outcome per table and source. ``_child`` is such a relation: the raw rows of every table that has a parent, with
-``_status``. At the publish edge a target is a table with its schema, and a check has one outcome.
+``is_orphan``. At the publish edge a target is a table with its schema, and a check has one outcome.
 """
 
 from __future__ import annotations
@@ -85,25 +85,34 @@ def _relation(suite: Suite, check: Check) -> str:
 
 
 def _children() -> str:
-    """SQL: raw rows of every table with a parent that are current or held back for want of one."""
+    """SQL: raw rows of every table with a parent, once for each parent, that are current or lack it."""
     selects = []
     for kind, connector in sorted(connectors().items()):
         for table in connector.tables.values():
-            if not table.parents:
-                continue
-            columns, parent = table.parents[0]
-            key = " || '|' || ".join(f"coalesce({quoted(name)}, '')" for name in table.key)
-            selects.append(
-                f"SELECT {literal(kind)} AS kind, {literal(table.name)} AS table_name, "
-                f"{literal(columns[0])} AS column_name, {literal(parent)} AS parent_name, _source_id AS source_id, "
-                f"_delivery_id AS delivery_id, _file AS file_name, _row_number AS row_number, _line AS line_number, "
-                f"{key} AS record_key, _status FROM raw.{quoted(f'{kind}__{table.name}')} "
-                "WHERE _status IN ('current', 'orphan')"
-            )
+            key = " || '|' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in table.key)
+            for columns, parent in table.parents:
+                raw, theirs = (f"raw.{quoted(f'{kind}__{name}')}" for name in (table.name, parent))
+                is_orphan = "r._status = 'orphan'"
+                if len(table.parents) > 1:
+                    keys = connector.tables[parent].key
+                    same = " AND ".join(
+                        f"p.{quoted(their)} = r.{quoted(own)}" for own, their in zip(columns, keys, strict=False)
+                    )
+                    is_orphan += (
+                        f" AND NOT EXISTS (SELECT 1 FROM {theirs} AS p "
+                        f"WHERE p._source_id = r._source_id AND p._status = 'current' AND {same})"
+                    )
+                selects.append(
+                    f"SELECT {literal(kind)} AS kind, {literal(table.name)} AS table_name, "
+                    f"{literal(columns[0])} AS column_name, r._source_id AS source_id, r._delivery_id AS delivery_id, "
+                    f"r._file AS file_name, r._row_number AS row_number, r._line AS line_number, "
+                    f"{key} AS record_key, {is_orphan} AS is_orphan FROM {raw} AS r "
+                    "WHERE r._status IN ('current', 'orphan')"
+                )
     if not selects:
         raise ValueError("no connector has a table with a parent")
     union = " UNION ALL ".join(selects)
-    return f"SELECT c.*, s.organisation_id FROM ({union}) AS c JOIN ops.source_config AS s ON s.source_id = c.source_id"
+    return f"SELECT c.*, s.organisation_id FROM ({union}) AS c JOIN ops.source_config AS s USING (source_id)"
 
 
 Group = tuple[str, str, str, str]
@@ -166,7 +175,8 @@ def _failing_rows(connection: duckdb.DuckDBPyConnection, select: str, check: Che
     rows = connection.execute(
         f"""
         SELECT delivery_id, source_id, organisation_id, kind, table_name AS "table", file_name AS file, row_number,
-               line_number AS line, record_key, column_name AS "column", {literal(check.rule.rule)} AS rule,
+               line_number AS line, record_key, column_name AS "column", column_name AS landed_column,
+               {literal(check.rule.rule)} AS rule,
                {literal(check.rule.severity)} AS severity,
                kind || '.' || table_name || coalesce('.' || column_name, '') || {literal("." + check.rule.rule)}
                AS check_id,
