@@ -31,6 +31,6 @@ from {{ hmis_current('enrollment') }}
 {{ hmis_code_join('times_homeless', 'TimesHomelessPastThreeYears') }}
 {{ hmis_code_join('months_homeless', 'MonthsHomelessPastThreeYears') }}
 left join {{ ref('ref_hmis_situation') }} as situation
-    on situation.format_version = r._format_version
-    and situation.situation_code = trim(r.LivingSituation)
+    on r._format_version = situation.format_version
+    and trim(r.LivingSituation) = situation.situation_code
 where r._status = 'current'

@@ -13,6 +13,6 @@ select
     {{ hmis_provenance() }}
 from {{ hmis_current('exit') }}
 left join {{ ref('ref_hmis_situation') }} as situation
-    on situation.format_version = r._format_version
-    and situation.situation_code = trim(r.Destination)
+    on r._format_version = situation.format_version
+    and trim(r.Destination) = situation.situation_code
 where r._status = 'current'

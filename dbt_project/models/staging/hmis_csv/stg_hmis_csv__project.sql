@@ -15,6 +15,6 @@ select
     {{ hmis_provenance() }}
 from {{ hmis_current('project') }}
 left join {{ ref('ref_hmis_project_type') }} as project_type
-    on project_type.format_version = r._format_version
-    and project_type.project_type_code = trim(r.ProjectType)
+    on r._format_version = project_type.format_version
+    and trim(r.ProjectType) = project_type.project_type_code
 where r._status = 'current'
