@@ -1,0 +1,77 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_dirty(this) }}") }}
+-- Every response that counts, also of nobody known. Ratings are the items of instruments that ask about experience; a
+-- rating is positive from the point where the instrument's positive band begins.
+with experience as (
+    select
+        i.instrument_code,
+        i.instrument_version,
+        min(case when b.band_code = 'positive' then b.score_from end) as positive_from
+    from {{ ref('ref_instrument') }} as i
+    left join {{ ref('ref_instrument_band') }} as b
+        on b.instrument_code = i.instrument_code
+        and b.instrument_version = i.instrument_version
+        and b.scale_code = i.headline_scale_code
+    where i.use_code = 'experience' and i.is_current
+    group by i.instrument_code, i.instrument_version
+),
+
+rating as (
+    select
+        a.response_key,
+        cast(sum(a.points) as decimal(18, 4)) as rating_sum,
+        cast(count(a.points) as int) as rating_count,
+        cast(count(case when a.points >= experience.positive_from then 1 end) as int) as positive_count
+    from {{ ref('fct_assessment_item') }} as a
+    inner join experience
+        on experience.instrument_code = a.instrument_code
+        and experience.instrument_version = a.instrument_version
+    where {{ dirty_only('a.source_person_key') }}
+    group by a.response_key
+),
+
+-- A form that asks more than once counts by its lowest score.
+verdict as (
+    select
+        a.response_key,
+        min(a.score) as rating_score,
+        min(case when a.band_code = 'positive' then 1 else 0 end) = 1 as is_positive
+    from {{ ref('fct_assessment') }} as a
+    where a.use_code = 'experience' and a.score is not null and {{ dirty_only('a.source_person_key') }}
+    group by a.response_key
+)
+
+select
+    r.response_key,
+    r.source_person_key,
+    b.person_key,
+    b.episode_key,
+    b.service_key,
+    coalesce(b.service_type_code, 'UNMAPPED') as service_type_code,
+    r.form_code,
+    r.form_version,
+    r.instrument_code,
+    r.answered_on,
+    r.timepoint_code,
+    r.is_complete,
+    b.episode_key is not null as is_attached,
+    coalesce(rating.rating_count, 0) > 0 as has_rating,
+    coalesce(rating.rating_sum, 0) as rating_sum,
+    coalesce(rating.rating_count, 0) as rating_count,
+    coalesce(rating.positive_count, 0) as positive_count,
+    verdict.rating_score,
+    verdict.rating_score is not null as is_rated,
+    coalesce(verdict.is_positive, false) as is_positive,
+    coalesce(b.age_band_code, 'unknown') as age_band_code,
+    coalesce(b.sex_code, 'unknown') as sex_code,
+    coalesce(b.ethnicity_code, 'unknown') as ethnicity_code,
+    r.source_id,
+    coalesce(b.organisation_id, r.organisation_id) as organisation_id,
+    r.delivery_id,
+    r.file_name,
+    r.row_number,
+    r.line_number
+from {{ ref('in_survey__response') }} as r
+left join {{ ref('bridge_response_episode') }} as b on b.response_key = r.response_key
+left join rating on rating.response_key = r.response_key
+left join verdict on verdict.response_key = r.response_key
+where {{ dirty_only('r.source_person_key') }}
