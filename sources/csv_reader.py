@@ -39,7 +39,9 @@ MAX_RECORD_BYTES = 4 * MIB
 """A record longer than this is taken for an unclosed quote or a missing line end."""
 
 MAX_REJECTS = 1_000_000
-"""A file with more broken records than this is refused: it is not the kind of file that was expected."""
+MAX_REJECTED_MAJORITY = 10_000
+"""A file with more broken records than the first number is refused, and one with more than the second if they outnumber
+the sound ones: it is not the kind of file that was expected."""
 
 RAW_BYTES = 64 << 10
 """What a reject keeps of its record."""
@@ -145,12 +147,12 @@ def _read_header(source: Utf8Source, dialect: _Dialect) -> _Header:
     parity = scan.parity(at)
     end = first_from(scan.record_ends(parity), at, scan.size)
     bad = first_from(scan.misplaced_quotes(parity), at, scan.size)
-    line = int(np.searchsorted(scan.line_ends, at)) + 1
+    line = int(scan.line_ends.searchsorted(at)) + 1
     if end == scan.size or bad < end or end - at > dialect.max_record:
         raise _bad_header(dialect.file, line, "its quoting is broken, or it has no end")
     cells = _header_cells(data[at:end].decode(), dialect, line)
     names = tuple(cell or f"column_{number}" for number, cell in enumerate(cells, start=1))
-    return _Header(names, not cells[-1], data[end + 1 :], int(np.searchsorted(scan.line_ends, end)) + 1)
+    return _Header(names, not cells[-1], data[end + 1 :], int(scan.line_ends.searchsorted(end)) + 1)
 
 
 def _first_content(scan: Scan) -> int | None:
@@ -272,7 +274,7 @@ class _Reader:
         batch = self._batch(data)
         if batch is not None:
             yield batch
-        self._lines += int(np.searchsorted(self._scan.line_ends, self.consumed))
+        self._lines += int(self._scan.line_ends.searchsorted(self.consumed))
 
     def _walk(self, final: bool) -> Iterator[int]:
         """Alternate between regions of well-formed records and single broken ones; yields how far it got."""
@@ -281,7 +283,7 @@ class _Reader:
             parity = scan.parity(at)
             bad = first_from(scan.misplaced_quotes(parity), at, scan.size)
             ends = all_from(scan.record_ends(parity), at, count)
-            ends = ends[: int(np.searchsorted(ends, bad))]
+            ends = ends[: int(ends.searchsorted(bad))]
             at = self._region(at, ends, parity)
             yield at
             if len(ends) and at == int(ends[-1]) + 1:
@@ -317,12 +319,12 @@ class _Reader:
         content_ends = ends - ((scan.bytes[ends] == LF) & (ends > starts) & (scan.bytes[ends - 1] == CR))
         blank = content_ends == starts
         delimiters = scan.delimiters(parity)
-        bounds = np.searchsorted(delimiters, np.concatenate([[at], ends]))
+        bounds = delimiters.searchsorted(np.concatenate([[at], ends]))
         fields = np.diff(bounds) + 1
         padded = (fields == self._width + 1) & self._ends_empty(starts, content_ends)
         short = ~blank & (fields == self._width - 1) & self._header.ends_unnamed
         ragged = ~blank & ~padded & ~short & (fields != self._width)
-        lines = np.searchsorted(scan.line_ends, starts)
+        lines = scan.line_ends.searchsorted(starts)
         stop = self._first_swallowing(starts, ends, lines, ragged, stop)
         if stop < len(ends):
             starts, ends, content_ends = starts[:stop], ends[:stop], content_ends[:stop]
@@ -358,7 +360,7 @@ class _Reader:
         a sign that its quotes are not meant as they stand."""
         if self._width < 2 or not self._scan.has_quotes:
             return stop
-        last_lines = np.searchsorted(self._scan.line_ends, ends)
+        last_lines = self._scan.line_ends.searchsorted(ends)
         for index in np.flatnonzero(ragged[:stop] & (last_lines[:stop] > lines[:stop])):
             record = self._scan.bytes[int(starts[index]) : int(ends[index]) + 1].tobytes()
             if any(self._is_whole(line) for line in record.splitlines(keepends=False)[1:]):
@@ -366,6 +368,9 @@ class _Reader:
         return stop
 
     def _is_whole(self, line: bytes) -> bool:
+        delimiters = line.count(self._dialect.delimiter)
+        if b'"' not in line or delimiters < self._width - 1:
+            return delimiters == self._width - 1
         scan = Scan(line + b"\n", self._dialect.delimiter, final=True)
         return (
             not len(scan.misplaced_quotes(0))
@@ -409,7 +414,7 @@ class _Reader:
         record_end = first_from(scan.record_ends(parity), at, scan.size)
         window = min(at + self._dialect.max_record, scan.size)
         self._records += 1
-        line = self._lines + int(np.searchsorted(scan.line_ends, at)) + 1
+        line = self._lines + int(scan.line_ends.searchsorted(at)) + 1
         column: str | None = None
         if bad < min(window, record_end):
             rule, column = "bad_quoting", self._column_at(at, bad, parity)
@@ -427,7 +432,7 @@ class _Reader:
 
     def _column_at(self, start: int, position: int, parity: int) -> str | None:
         delimiters = self._scan.delimiters(parity)
-        index = int(np.searchsorted(delimiters, position) - np.searchsorted(delimiters, start))
+        index = int(delimiters.searchsorted(position) - delimiters.searchsorted(start))
         return self._header.names[index] if index < self._width else None
 
     def _reject(
@@ -442,10 +447,11 @@ class _Reader:
         column: str | None = None,
     ) -> None:
         self._rejected += 1
-        if self._rejected > MAX_REJECTS:
+        is_majority = self._rejected > MAX_REJECTED_MAJORITY and 2 * self._rejected > self._records
+        if is_majority or self._rejected > MAX_REJECTS:
             raise RefusedError(
                 "too_many_rejects",
-                f"More than {MAX_REJECTS:,} records of {self._dialect.file} can't be read.",
+                f"{self._rejected:,} of the first {self._records:,} records of {self._dialect.file} can't be read.",
                 "Check the delimiter and the quoting of the export.",
                 file=self._dialect.file,
                 line=line,

@@ -136,7 +136,7 @@ _BYTE_PARITY: ByteArray = np.where(_PREFIX_PARITY & 1, 0xFF, 0).astype(np.uint8)
 
 def all_from(positions: IntArray, at: int, count: int | None = None) -> IntArray:
     """The sorted positions that are not before ``at``; at most ``count``."""
-    first = int(np.searchsorted(positions, at))
+    first = int(positions.searchsorted(at))
     return positions[first : None if count is None else first + count]
 
 

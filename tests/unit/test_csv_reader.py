@@ -336,7 +336,13 @@ def test_a_reject_keeps_a_limited_part_of_the_record() -> None:
 def test_a_file_of_nothing_but_rejects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_reader, "MAX_REJECTS", 10)
     assert len(read(b"a,b,c\n" + b"1\n" * 10).rejects) == 10
-    assert refusal(b"a,b,c\n" + b"1\n" * 11).rule == "too_many_rejects"
+    assert refusal(b"a,b,c\n" + b"1,2,3\n" * 50 + b"1\n" * 11).rule == "too_many_rejects"
+
+
+def test_a_file_of_mostly_rejects_is_refused_earlier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "MAX_REJECTED_MAJORITY", 10)
+    assert len(read(b"a,b,c\n" + b"1,2,3\n" * 20 + b"1\n" * 20).rejects) == 20
+    assert refusal(b"a,b,c\n" + b"1,2,3\n" * 10 + b'1,"2\n' * 11).rule == "too_many_rejects"
 
 
 def test_many_broken_records_cost_no_more_than_their_number() -> None:
