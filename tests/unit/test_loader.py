@@ -67,8 +67,7 @@ def delivery(folder: Path, name: str, tables: Mapping[str, Rows], *, held: Rows 
         connector_version="1",
         name=f"{name}.zip",
         rows=rows,
-        format_version="FY2022",
-        **{"regime": "delta", **facts},
+        **{"format_version": "FY2022", "regime": "delta", **facts},
     )
     schema = pa.schema([("table", pa.string()), ("file", pa.string()), ("row_number", pa.int64())])
     return Accepted(landed, place, pa.Table.from_pylist(list(held), schema))
@@ -183,6 +182,55 @@ def test_absence_deletes_only_in_the_scope_of_a_full_delivery(
     apply(connection, delivery(tmp_path, "a", base), delivery(tmp_path, "b", without, **facts))
     assert bool(current(connection, "enrollment", "EnrollmentID")) is stays
     assert current(connection, "client", "PersonalID") == [("C1",)], "people are never deleted by absence"
+
+
+def test_a_file_that_a_full_delivery_lacks_says_nothing_about_its_rows(connection: Any, tmp_path: Path) -> None:
+    base = {"project": [PROJECT], "client": [CLIENT], "enrollment": [ENROLMENT]}
+    service = {"ServicesID": "S1", "EnrollmentID": "E1", "PersonalID": "C1", "DateProvided": "2024-02-02"}
+    first = delivery(tmp_path, "a", {**base, "services": [service]}, **full())
+    without_file = delivery(tmp_path, "b", base, **full(absent_tables=("services",)))
+    apply(connection, first, without_file)
+    assert current(connection, "services", "ServicesID") == [("S1",)]
+    with_empty_file = delivery(tmp_path, "c", base, **full())
+    apply(connection, first, without_file, with_empty_file)
+    assert current(connection, "services", "ServicesID") == []
+
+
+@pytest.mark.parametrize(("ended", "stays"), [("2023-12-31", True), ("2024-01-01", False), ("1/2/2024", False)])
+def test_a_full_delivery_speaks_for_stays_that_last_into_its_dates(
+    connection: Any, tmp_path: Path, ended: str, stays: bool
+) -> None:
+    enrolment = {**ENROLMENT, "EntryDate": "2023-11-01"}
+    leaving = {"ExitID": "X1", "EnrollmentID": "E1", "PersonalID": "C1", "ExitDate": ended}
+    base = {"project": [PROJECT], "client": [CLIENT]}
+    apply(
+        connection,
+        delivery(tmp_path, "a", {**base, "enrollment": [enrolment], "exit": [leaving]}),
+        delivery(tmp_path, "b", base, **full()),
+    )
+    assert bool(current(connection, "enrollment", "EnrollmentID")) is stays
+    assert bool(current(connection, "exit", "ExitID")) is stays
+
+
+def test_the_same_text_in_another_format_is_a_change(connection: Any, tmp_path: Path) -> None:
+    """Project type 1 is any shelter in FY2022 and a night shelter in FY2024."""
+    project = {"project": [{**PROJECT, "ProjectType": "1"}]}
+    apply(
+        connection,
+        delivery(tmp_path, "a", project),
+        delivery(tmp_path, "b", project),
+        delivery(tmp_path, "c", project, format_version="FY2024"),
+    )
+    assert current(connection, "project", "_format_version", "_delivery_id") == [("FY2024", "c")]
+
+
+def test_versions_are_compared_as_moments_not_as_text(connection: Any, tmp_path: Path) -> None:
+    made = [
+        delivery(tmp_path, name, {"client": [{**CLIENT, "VeteranStatus": name, "DateUpdated": updated}]})
+        for name, updated in (("newer", "10/2/2024 9:00"), ("older", "9/30/2024 10:00"), ("oldest", "2024-09-29"))
+    ]
+    apply(connection, *made)
+    assert current(connection, "client", "VeteranStatus") == [("newer",)]
 
 
 def test_a_row_held_back_leaves_the_earlier_good_version_in_force(connection: Any, tmp_path: Path) -> None:
