@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,7 @@ class Draws:
         return "".join("0123456789abcdef"[i] for i in self.below(16, digits))
 
 
+@cache
 def spread(*quantiles: int, steps: int = 1000) -> Ints:
     """A table whose quantiles are the given ones, evenly spaced, straight lines between them."""
     spans = len(quantiles) - 1
@@ -59,7 +61,9 @@ def spread(*quantiles: int, steps: int = 1000) -> Ints:
         at = step * spans
         low = at // steps
         entries.append(quantiles[low] + (quantiles[low + 1] - quantiles[low]) * (at % steps) // steps)
-    return np.array(entries, dtype=np.int64)
+    table = np.array(entries, dtype=np.int64)
+    table.setflags(write=False)
+    return table
 
 
 def weighted(weights: Mapping[int, int]) -> Ints:

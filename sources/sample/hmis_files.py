@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,9 @@ SPOILT_COLUMNS = (
 """What is unreadable in the delivery that has too many errors."""
 
 
+@cache
 def layout_of(provider: Provider, table: str, export_id: str) -> Layout:
+    """How the rows of a table are written in one export."""
     header = hmis_files()[table].columns[provider.version]
     quoted = frozenset(name for name in header if name in _QUOTED_NAMES or name.endswith("ID"))
     return Layout(header, quoted, provider.style.newline, {"UserID": f"{provider.prefix}U1", "ExportID": export_id})

@@ -334,11 +334,11 @@ class Block:
         left_to = e.left_to[first_row]
         for kind, table in _DESTINATIONS.items():
             destination = np.where(left_to == kind, draws.out_of(table, stays), destination)
-        corrected = (left_to != UNKNOWN) & draws.chance(30, stays)
+        corrected = (left_to != UNKNOWN) & draws.chance(60, stays)
         rows = np.flatnonzero(e.exit < NEVER)
         destination, corrected = destination[e.stay[rows]], corrected[e.stay[rows]]
         created = e.exit_created[rows]
-        moment = np.where(corrected, created + draws.between(5, 120, stays)[e.stay[rows]] * DAY_SECONDS, NEVER)
+        moment = np.where(corrected, created + draws.between(5, 200, stays)[e.stay[rows]] * DAY_SECONDS, NEVER)
         columns: dict[str, Column] = {
             "ExitID": Ids(f"{self.provider.prefix}X", 100_001 + e.number[rows]),
             "EnrollmentID": enrolment_ids(self.provider, e.number[rows]),
