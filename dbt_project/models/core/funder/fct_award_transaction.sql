@@ -16,4 +16,4 @@ select
     case when t.transaction_type_code = 'disbursement' then t.amount else cast(0 as decimal(18, 2)) end as disbursed_amount,
     {{ provenance('t') }}
 from {{ ref('in_funder__award_transaction') }} as t
-inner join {{ ref('dim_award') }} as a on a.award_key = t.award_key
+inner join {{ ref('dim_award') }} as a on t.award_key = a.award_key
