@@ -8,9 +8,9 @@ with experience as (
         min(case when b.band_code = 'positive' then b.score_from end) as positive_from
     from {{ ref('ref_instrument') }} as i
     left join {{ ref('ref_instrument_band') }} as b
-        on b.instrument_code = i.instrument_code
-        and b.instrument_version = i.instrument_version
-        and b.scale_code = i.headline_scale_code
+        on i.instrument_code = b.instrument_code
+        and i.instrument_version = b.instrument_version
+        and i.headline_scale_code = b.scale_code
     where i.use_code = 'experience' and i.is_current
     group by i.instrument_code, i.instrument_version
 ),
@@ -23,8 +23,8 @@ rating as (
         cast(count(case when a.points >= experience.positive_from then 1 end) as int) as positive_count
     from {{ ref('fct_assessment_item') }} as a
     inner join experience
-        on experience.instrument_code = a.instrument_code
-        and experience.instrument_version = a.instrument_version
+        on a.instrument_code = experience.instrument_code
+        and a.instrument_version = experience.instrument_version
     where {{ dirty_only('a.source_person_key') }}
     group by a.response_key
 ),
@@ -71,7 +71,7 @@ select
     r.row_number,
     r.line_number
 from {{ ref('in_survey__response') }} as r
-left join {{ ref('bridge_response_episode') }} as b on b.response_key = r.response_key
-left join rating on rating.response_key = r.response_key
-left join verdict on verdict.response_key = r.response_key
+left join {{ ref('bridge_response_episode') }} as b on r.response_key = b.response_key
+left join rating on r.response_key = rating.response_key
+left join verdict on r.response_key = verdict.response_key
 where {{ dirty_only('r.source_person_key') }}

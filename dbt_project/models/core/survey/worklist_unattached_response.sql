@@ -15,8 +15,8 @@ judged as (
             when b.episode_key is null then 'no_episode_on_date'
         end as reason_code
     from {{ ref('in_survey__response') }} as r
-    inner join expected on expected.source_id = r.source_id and expected.form_code = r.form_code
-    left join {{ ref('bridge_response_episode') }} as b on b.response_key = r.response_key
+    inner join expected on r.source_id = expected.source_id and r.form_code = expected.form_code
+    left join {{ ref('bridge_response_episode') }} as b on r.response_key = b.response_key
 )
 
 select

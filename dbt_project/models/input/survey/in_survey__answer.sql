@@ -6,7 +6,7 @@ with staged as (
         a.answer_value, a.missing_reason_code, a.delivery_id, a.file_name, a.row_number, a.line_number
     from {{ ref('stg_odk__answer') }} as a
     inner join {{ ref('stg_odk__response') }} as r
-        on r.source_id = a.source_id and r.response_code = a.response_code
+        on a.source_id = r.source_id and a.response_code = r.response_code
     where r.review_state_code <> 'rejected' and not r.is_replaced
     union all
     select
@@ -14,7 +14,7 @@ with staged as (
         a.answer_value, a.missing_reason_code, a.delivery_id, a.file_name, a.row_number, a.line_number
     from {{ ref('stg_redcap__answer') }} as a
     inner join {{ ref('stg_redcap__response') }} as r
-        on r.source_id = a.source_id and r.response_code = a.response_code
+        on a.source_id = r.source_id and a.response_code = r.response_code
     where r.answer_count > 0
 )
 

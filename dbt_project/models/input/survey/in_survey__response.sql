@@ -37,7 +37,7 @@ referring as (
             as known_scheme
     from staged
     left join record_person
-        on record_person.source_id = staged.source_id and record_person.record_code = staged.record_code
+        on staged.source_id = record_person.source_id and staged.record_code = record_person.record_code
 )
 
 select

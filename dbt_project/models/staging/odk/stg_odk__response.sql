@@ -24,5 +24,5 @@ select
     {{ survey_provenance() }}
 from {{ source('raw', 'odk__response') }} as r
 left join replaced
-    on replaced._source_id = r._source_id and replaced.deprecated_code = r.response_code
+    on r._source_id = replaced._source_id and r.response_code = replaced.deprecated_code
 where r._status = 'current'
