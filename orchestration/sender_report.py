@@ -1,0 +1,407 @@
+"""What goes back to the sender: which records can't be used as they are, and how to mend them.
+
+What belongs here: one CSV and one HTML file a delivery under ``reports/<organisation>/``, for the eyes of that
+organisation only, since they show the values that it sent. What does not: judging records (``expectations``).
+
+The same verdict gives the same bytes. Folders have mode 0700, files 0600. A value that a spreadsheet would run as a
+formula is written with an apostrophe before it. The HTML needs nothing from elsewhere and reads on a phone.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from expectations.results import CheckResult, LandedDelivery, LandingVerdict, Outcome, Status
+from sources.spec import MASK
+
+Values = Callable[[str, str, str, int, str], str | None]
+"""(delivery id, table, file, row number, column) → the value that went to the vault."""
+
+COLUMNS = ("file", "line", "row", "record", "column", "value", "rule", "severity", "message", "how_to_fix")
+SHOWN_IN_HTML = 1_000
+"""Findings that the HTML lists; the CSV has them all."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SEVERITIES = {"record": "held back", "warning": "to check"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to mend."""
+
+    file: str
+    line: int | None
+    row: int | None
+    record: str
+    """The record's own identifier, as sent."""
+    column: str
+    value: str
+    rule: str
+    severity: str
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """Everything that a report says."""
+
+    delivery_id: str
+    name: str
+    """File or folder as the organisation sent it."""
+    organisation: str
+    source_id: str
+    stated_at: str | None
+    status: Status
+    reasons: Sequence[str]
+    received_count: int
+    held_back_count: int
+    findings: Sequence[Finding]
+    uncounted: Sequence[str] = field(default_factory=tuple)
+    """Warnings with more rows than are listed, in sentences."""
+
+    @property
+    def accepted_count(self) -> int:
+        return self.received_count - self.held_back_count if self.status is Status.ACCEPTED else 0
+
+
+def write_sender_reports(
+    reports_dir: Path,
+    verdict: LandingVerdict,
+    deliveries: Sequence[LandedDelivery],
+    *,
+    names: Mapping[str, str],
+    organisations: Mapping[str, str],
+    values: Values,
+    later_findings: pa.Table | None = None,
+) -> list[Path]:
+    """Write the reports of the deliveries that a verdict is about. Returns the HTML files.
+
+    ``names``: delivery → file name as sent; ``organisations``: id → name. ``later_findings``: what the gate of the
+    loaded warehouse found in these deliveries (such as orphans); rows of other deliveries are left out.
+    """
+    return [
+        write_report(
+            reports_dir / delivery.organisation_id,
+            build_report(
+                verdict,
+                delivery,
+                name=names.get(delivery.delivery_id, delivery.delivery_id),
+                organisation=organisations.get(delivery.organisation_id, delivery.organisation_id),
+                values=values,
+                later_findings=later_findings,
+            ),
+        )
+        for delivery in sorted(deliveries, key=lambda d: d.delivery_id)
+    ]
+
+
+def build_report(
+    verdict: LandingVerdict,
+    delivery: LandedDelivery,
+    *,
+    name: str,
+    organisation: str,
+    values: Values,
+    later_findings: pa.Table | None = None,
+) -> DeliveryReport:
+    """Collect what is to be said about one delivery."""
+    delivery_id = delivery.delivery_id
+    found = [verdict.quarantine, verdict.warnings, *([later_findings] if later_findings is not None else [])]
+    rows = pa.concat_tables([t.filter(pc.equal(t["delivery_id"], delivery_id)) for t in found]).to_pylist()
+    cells = _landed_values(delivery, rows)
+    results = [r for r in verdict.results if r.delivery_id == delivery_id]
+    held = verdict.held_back.get(delivery_id, 0)
+    landed = sum(verdict.row_counts.get(delivery_id, {}).values())
+    unreadable = len({(r["file"], r["row_number"]) for r in rows if r["check_id"].split(".")[1] == "_reject"})
+    orphans = _orphans(later_findings, delivery_id)
+    return DeliveryReport(
+        delivery_id=delivery_id,
+        name=name,
+        organisation=organisation,
+        source_id=delivery.source_id,
+        stated_at=delivery.stated_at,
+        status=verdict.status[delivery_id],
+        reasons=verdict.reasons.get(delivery_id, []),
+        received_count=landed + unreadable,
+        held_back_count=held + orphans,
+        findings=sorted((_finding(delivery_id, row, cells, values) for row in rows), key=_order),
+        uncounted=tuple(_uncounted(results, rows)),
+    )
+
+
+def write_report(folder: Path, report: DeliveryReport) -> Path:
+    """Write a report's two files, complete or not at all. Returns the HTML file."""
+    for made in (folder.parent, folder):
+        made.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made.chmod(0o700)
+    _write(folder / f"{report.delivery_id}.csv", csv_bytes(report))
+    page = folder / f"{report.delivery_id}.html"
+    _write(page, html_text(report).encode())
+    return page
+
+
+def csv_bytes(report: DeliveryReport) -> bytes:
+    """The findings as CSV; with a byte order mark, so that spreadsheets read names right."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for f in report.findings:
+        row = (f.file, f.line, f.row, f.record, f.column, f.value, f.rule, f.severity, f.message, f.fix)
+        writer.writerow([harmless(value) if isinstance(value, str) else value for value in row])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def harmless(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.lstrip(" \n").startswith(_FORMULA) else text
+
+
+def html_text(report: DeliveryReport) -> str:
+    """The report as a page that needs nothing from elsewhere."""
+    parts = [
+        f"<h1>{_escape(report.organisation)}: what we found in your delivery</h1>",
+        f'<p class="where">{_escape(report.name)}{_stated(report)}</p>',
+        _verdict(report),
+        _summary(report),
+        _by_rule(report),
+        _rows(report),
+        f"<footer><p>Delivery {report.delivery_id}, source {_escape(report.source_id)}. This report shows values as "
+        "you sent them. Keep it as safe as the records themselves.</p></footer>",
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="robots" content="noindex">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"<title>{_escape(report.name)}: delivery report</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+# Collecting ---------------------------------------------------------------------------------------------------------
+
+
+def _landed_values(delivery: LandedDelivery, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], str | None]:
+    """(table, file, row, column) → value as landed, for findings about a column."""
+    wanted: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["landed_column"] is not None and row["row_number"] is not None:
+            wanted.setdefault(row["table"], []).append(row)
+    found: dict[tuple[Any, ...], str | None] = {}
+    for table, listed in sorted(wanted.items()):
+        path = delivery.path / f"{table}.parquet" if delivery.path else None
+        if path is None or not path.exists():
+            continue
+        places = {(row["file"], row["row_number"]) for row in listed}
+        for column in sorted({row["landed_column"] for row in listed}):
+            for batch in pq.ParquetFile(path).iter_batches(columns=["_file", "_row_number", column]):
+                hit = batch.filter(pc.is_in(batch["_row_number"], pa.array({number for _, number in places})))
+                for record in hit.to_pylist():
+                    place = (record["_file"], record["_row_number"])
+                    if place in places:
+                        found[(table, *place, column)] = record[column]
+    return found
+
+
+def _finding(
+    delivery_id: str, row: Mapping[str, Any], cells: Mapping[tuple[Any, ...], str | None], values: Values
+) -> Finding:
+    place = (row["table"], row["file"], row["row_number"], row["landed_column"])
+    value = cells.get(place)
+    if value == MASK:
+        value = values(delivery_id, *place)
+    return Finding(
+        file=row["file"] or "",
+        line=row["line"],
+        row=row["row_number"],
+        record=row["record_key"] or "",
+        column=row["column"] or "",
+        value=value or "",
+        rule=row["rule"],
+        severity=_SEVERITIES.get(row["severity"], row["severity"]),
+        message=row["message"],
+        fix=row["fix"],
+    )
+
+
+def _order(f: Finding) -> tuple[Any, ...]:
+    return (f.file, f.line or 0, f.row or 0, f.record, f.severity, f.rule, f.column, f.message)
+
+
+def _orphans(later: pa.Table | None, delivery_id: str) -> int:
+    """Rows that the loaded warehouse holds back; the landing gate let them pass."""
+    if later is None:
+        return 0
+    held = later.filter(pc.and_(pc.equal(later["delivery_id"], delivery_id), pc.equal(later["severity"], "record")))
+    return len({(r["table"], r["file"], r["row_number"]) for r in held.to_pylist()})
+
+
+def _uncounted(results: Sequence[CheckResult], rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    listed: dict[str, int] = {}
+    for row in rows:
+        listed[row["check_id"]] = listed.get(row["check_id"], 0) + 1
+    for result in results:
+        count = listed.get(result.check_id, 0)
+        if result.outcome is Outcome.FAIL and 0 < count < result.failed_count:
+            yield f"{result.rule}: {count:,} of {result.failed_count:,} rows are listed."
+
+
+# The page -----------------------------------------------------------------------------------------------------------
+
+
+def _stated(report: DeliveryReport) -> str:
+    return f", exported {_escape(report.stated_at)}" if report.stated_at else ""
+
+
+def _verdict(report: DeliveryReport) -> str:
+    said = {
+        Status.ACCEPTED: ("Accepted", "The delivery is loaded. Records that are held back come in by themselves as "
+                          "soon as you send them mended."),
+        Status.PAUSED: ("On hold", "Nothing of this delivery is loaded yet; what you sent before stays in force. Mend "
+                        "it and send it again, or tell us that it is as it should be."),
+        Status.REFUSED: ("Refused", "Nothing of this delivery is loaded; what you sent before stays in force."),
+    }  # fmt: skip
+    title, text = said[report.status]
+    reasons = "".join(f"<li>{_escape(reason)}</li>" for reason in report.reasons)
+    return (
+        f'<section class="verdict {report.status}"><h2>{title}</h2><p>{text}</p>'
+        + (f"<ul>{reasons}</ul>" if reasons else "")
+        + "</section>"
+    )
+
+
+def _summary(report: DeliveryReport) -> str:
+    if report.status is Status.REFUSED:
+        return ""
+    held = "rows held back" if report.status is Status.ACCEPTED else "rows that can't be used"
+    warned = sum(f.severity == _SEVERITIES["warning"] for f in report.findings)
+    figures = (
+        ("rows received", report.received_count),
+        ("rows loaded", report.accepted_count),
+        (held, report.held_back_count),
+        ("values to check", warned),
+    )
+    items = "".join(f"<div><dd>{count:,}</dd><dt>{label}</dt></div>" for label, count in figures)
+    return f'<dl class="figures">{items}</dl>'
+
+
+def _by_rule(report: DeliveryReport) -> str:
+    if not report.findings:
+        return "<p>There is nothing to mend. Thank you.</p>"
+    grouped: dict[tuple[str, str, str, str], int] = {}
+    for f in report.findings:
+        name = (f.severity, f.rule, f.message, f.fix)
+        grouped[name] = grouped.get(name, 0) + 1
+    ordered = sorted(grouped.items(), key=lambda item: (item[0][0] != "held back", -item[1], item[0]))
+    body = "".join(
+        _row(
+            ("What", f"<strong>{_escape(message)}</strong> <code>{_escape(rule)}</code>"),
+            ("Effect", severity),
+            ("Rows", f"{count:,}"),
+            ("How to fix", _escape(fix)),
+        )
+        for (severity, rule, message, fix), count in ordered
+    )
+    more = "".join(f"<p>{_escape(sentence)}</p>" for sentence in report.uncounted)
+    return "<h2>What to mend</h2>" + _table("What to mend", ("What", "Effect", "Rows", "How to fix"), body) + more
+
+
+def _rows(report: DeliveryReport) -> str:
+    if not report.findings:
+        return ""
+    shown = report.findings[:SHOWN_IN_HTML]
+    body = "".join(
+        _row(
+            ("File", _escape(f.file)),
+            ("Line", "" if f.line is None else str(f.line)),
+            ("Record", _escape(f.record)),
+            ("Column", _escape(f.column)),
+            ("Value", f"<samp>{_escape(f.value)}</samp>" if f.value else '<span class="none">empty</span>'),
+            ("Problem", _escape(f.message)),
+            ("Effect", f.severity),
+        )
+        for f in shown
+    )
+    left = len(report.findings) - len(shown)
+    note = f"<p>{left:,} more are in the CSV file beside this page.</p>" if left else ""
+    headers = ("File", "Line", "Record", "Column", "Value", "Problem", "Effect")
+    return "<h2>Where it is</h2>" + _table("Where it is", headers, body) + note
+
+
+def _table(caption: str, headers: Sequence[str], body: str) -> str:
+    """A table that stays one for screen readers when narrow screens show its rows as cards."""
+    head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in headers)
+    return (
+        f'<table role="table"><caption>{caption}</caption><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
+        f'<tbody role="rowgroup">{body}</tbody></table>'
+    )
+
+
+def _row(*cells: tuple[str, str]) -> str:
+    inner = "".join(f'<td role="cell" data-label="{label}"><span>{content}</span></td>' for label, content in cells)
+    return f'<tr role="row">{inner}</tr>\n'
+
+
+def _escape(text: str | None) -> str:
+    return html.escape(text or "")
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    partial.replace(path)
+
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#c9ced6;--soft:#f3f5f8;--text:#1b1f24;--quiet:#57606a;--good:#1a6b3c;
+--hold:#8a5300;--bad:#a3212b}
+@media (prefers-color-scheme:dark){:root{--line:#3b434c;--soft:#1f252c;--text:#e8ebee;--quiet:#a4adb6;--good:#7fd19f;
+--hold:#f0b45c;--bad:#ff9aa0}body{background:#14181d}}
+*{box-sizing:border-box}
+body{margin:0;font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:var(--text)}
+main{max-width:72rem;margin:0 auto;padding:1.5rem 1rem 3rem}
+h1{font-size:1.5rem;line-height:1.25;margin:0 0 .25rem}
+h2{font-size:1.15rem;margin:2rem 0 .5rem}
+.where,footer{color:var(--quiet);overflow-wrap:anywhere}
+.verdict{border-left:.35rem solid;padding:.5rem 1rem;margin:1.25rem 0;background:var(--soft)}
+.verdict h2{margin:0}
+.verdict p,.verdict ul{margin:.25rem 0}
+.verdict.accepted{border-color:var(--good)}.verdict.accepted h2{color:var(--good)}
+.verdict.paused{border-color:var(--hold)}.verdict.paused h2{color:var(--hold)}
+.verdict.refused{border-color:var(--bad)}.verdict.refused h2{color:var(--bad)}
+.figures{display:flex;flex-wrap:wrap;gap:.75rem;margin:1rem 0}
+.figures div{flex:1 1 9rem;border:1px solid var(--line);border-radius:.4rem;padding:.6rem .9rem;display:flex;
+flex-direction:column}
+.figures dd{margin:0;font-size:1.6rem;font-weight:600;font-variant-numeric:tabular-nums}
+.figures dt{color:var(--quiet)}
+table{border-collapse:collapse;width:100%;margin:.5rem 0}
+caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+th,td{text-align:left;vertical-align:top;padding:.5rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:break-word}
+th{background:var(--soft);font-size:.9rem;white-space:nowrap}
+td[data-label=Rows],td[data-label=Line],td[data-label=Effect]{font-variant-numeric:tabular-nums;white-space:nowrap}
+td[data-label=File],td[data-label=Record],td[data-label=Value]{overflow-wrap:anywhere;min-width:8rem}
+code,samp{font-family:ui-monospace,Consolas,Menlo,monospace;font-size:.9em}
+code,.none{color:var(--quiet)}
+@media (max-width:44rem){
+thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+table,tbody,tr,td{display:block;width:100%}
+tr{border:1px solid var(--line);border-radius:.4rem;margin:0 0 .75rem;padding:.35rem .25rem}
+td{border:0;padding:.2rem .6rem;display:grid;grid-template-columns:6.5rem 1fr;gap:.5rem}
+td::before{content:attr(data-label);color:var(--quiet);font-size:.9rem}
+}
+"""
