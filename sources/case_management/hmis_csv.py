@@ -36,14 +36,14 @@ SPEC_FILE = Path(__file__).with_name("hmis_csv_spec.yml")
 _FULL_REFRESH = "2"
 _UPDATED_IN_PERIOD = "1"
 _HEADER_MARKS = (
-    ("client", "Gender", "FY2020"),
-    ("client", "Female", "FY2022"),
-    ("client", "NoSingleGender", "FY2022"),
-    ("client", "Woman", "FY2024"),
-    ("client", "HispanicLatinaeo", "FY2024"),
-    ("enrollment", "EnrollmentCoC", "FY2024"),
+    ("Gender", "FY2020"),
+    ("Female", "FY2022"),
+    ("NoSingleGender", "FY2022"),
+    ("Woman", "FY2024"),
+    ("HispanicLatinaeo", "FY2024"),
+    ("Sex", "FY2026"),
 )
-"""Columns that occur in one of the formats only; CSVVersion is often blank, and ``v1_3`` says nothing."""
+"""Columns that occur in one format only; CSVVersion is often blank, and ``v1_3`` says nothing."""
 _DATE = re.compile(
     r"(?:(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})|(?P<um>\d{1,2})/(?P<ud>\d{1,2})/(?P<uy>\d{4}))"
     r"(?:[ T](?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:\.\d+)?)?)?"
@@ -227,15 +227,17 @@ def _format(delivery: Delivery, members: Mapping[str, str], stated: str | None, 
         return configured
     year = re.search(r"20\d\d", stated or "")
     named = f"FY{year.group()}" if year else None
-    if named and named not in formats():
+    header = _header(delivery, members["client"])
+    shown = sorted({version for column, version in _HEADER_MARKS if column.lower() in header})
+    unreadable = [version for version in (named, *shown) if version and version not in formats()]
+    if unreadable:
         raise RefusedError(
             "unknown_version",
-            f"Export.csv states CSVVersion {stated!r}; this connector reads {', '.join(formats())}",
+            f"this is an export in {unreadable[0]} format (CSVVersion {stated or 'blank'}); "
+            f"this connector reads {', '.join(formats())}",
             "Export in one of these formats, or ask for the new one to be added.",
             file=members["export"],
         )
-    headers = {name: _header(delivery, members[name]) for name in ("client", "enrollment")}
-    shown = sorted({version for table, column, version in _HEADER_MARKS if column.lower() in headers[table]})
     if len(shown) > 1 or (named and shown and named != shown[0]):
         raise RefusedError(
             "version_conflict",
