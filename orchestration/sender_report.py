@@ -263,7 +263,7 @@ def _uncounted(results: Sequence[CheckResult], rows: Sequence[Mapping[str, Any]]
 
 
 def _stated(report: DeliveryReport) -> str:
-    return f", exported {_escape(report.stated_at)}" if report.stated_at else ""
+    return f", exported {_escape(report.stated_at.removesuffix(' 00:00:00'))}" if report.stated_at else ""
 
 
 def _verdict(report: DeliveryReport) -> str:
@@ -275,7 +275,7 @@ def _verdict(report: DeliveryReport) -> str:
         Status.REFUSED: ("Refused", "Nothing of this delivery is loaded; what you sent before stays in force."),
     }  # fmt: skip
     title, text = said[report.status]
-    reasons = "".join(f"<li>{_escape(reason)}</li>" for reason in report.reasons)
+    reasons = "".join(f"<li>{_escape(reason[:1].upper() + reason[1:])}</li>" for reason in report.reasons)
     return (
         f'<section class="verdict {report.status}"><h2>{title}</h2><p>{text}</p>'
         + (f"<ul>{reasons}</ul>" if reasons else "")
@@ -300,7 +300,7 @@ def _summary(report: DeliveryReport) -> str:
 
 def _by_rule(report: DeliveryReport) -> str:
     if not report.findings:
-        return "<p>There is nothing to mend. Thank you.</p>"
+        return "<p>There is nothing to mend. Thank you.</p>" if report.status is Status.ACCEPTED else ""
     grouped: dict[tuple[str, str, str, str], int] = {}
     for f in report.findings:
         name = (f.severity, f.rule, f.message, f.fix)
@@ -391,10 +391,11 @@ flex-direction:column}
 .figures dt{color:var(--quiet)}
 table{border-collapse:collapse;width:100%;margin:.5rem 0}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-th,td{text-align:left;vertical-align:top;padding:.5rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:break-word}
+th,td{text-align:left;vertical-align:top;padding:.5rem .6rem;border-bottom:1px solid var(--line);
+overflow-wrap:break-word}
 th{background:var(--soft);font-size:.9rem;white-space:nowrap}
 td[data-label=Rows],td[data-label=Line],td[data-label=Effect]{font-variant-numeric:tabular-nums;white-space:nowrap}
-td[data-label=File],td[data-label=Record],td[data-label=Value]{overflow-wrap:anywhere;min-width:8rem}
+td[data-label=File],td[data-label=Record],td[data-label=Value]{overflow-wrap:anywhere;min-width:9rem}
 code,samp{font-family:ui-monospace,Consolas,Menlo,monospace;font-size:.9em}
 code,.none{color:var(--quiet)}
 @media (max-width:44rem){
