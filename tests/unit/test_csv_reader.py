@@ -346,9 +346,9 @@ def test_a_file_of_mostly_rejects_is_refused_earlier(monkeypatch: pytest.MonkeyP
 
 
 def test_many_broken_records_cost_no_more_than_their_number() -> None:
-    content = b"a,b,c\n" + b'1,"2\n3,4,5\n' * 5_000
+    content = b"a,b,c\n" + b'1,"2\n3,4,5\n' * 2_000
     outcome = read(content)
-    assert len(outcome.rows) + len(outcome.rejects) == 10_000
+    assert len(outcome.rows) + len(outcome.rejects) == 4_000
     assert {row["a"] for row in outcome.rows} == {"3"}
 
 
