@@ -45,3 +45,13 @@
     inner join changed_service
         on changed_service._source_id = enrolment._source_id and changed_service.ProjectID = enrolment.ProjectID
 {%- endmacro %}
+
+{#- Responses with a raw row that changed since the last build: `response_key`. -#}
+{% macro changed_responses() -%}
+    {%- for table in ['odk__response', 'odk__answer', 'redcap__response', 'redcap__answer'] %}
+    select {{ hash_key(['_source_id', 'trim(response_code)']) }} as response_key
+    from {{ source('raw', table) }}
+    where _changed_seq > (select last_built_seq from {{ source('ops', 'run_context') }})
+    {% if not loop.last %}union{% endif %}
+    {%- endfor %}
+{%- endmacro %}

@@ -13,7 +13,6 @@ with administration as (
     inner join {{ ref('in_survey__response') }} as r on r.response_key = a.response_key
     where
         a.role in ('item', 'item_prereversed', 'total', 'score')
-        and coalesce(r.review_state_code, 'received') <> 'rejected'
         and {{ dirty_only('r.source_person_key') }}
     group by a.response_key, a.repeat_path, a.instrument_code
 ),
@@ -126,7 +125,7 @@ select
     s.score_origin_code,
     band.band_code,
     s.is_total_mismatch,
-    s.score_origin_code = 'supplied' or s.answered_count = s.member_count as is_complete,
+    coalesce(s.score_origin_code = 'supplied', false) or s.answered_count = s.member_count as is_complete,
     r.source_id,
     coalesce(e.organisation_id, r.organisation_id) as organisation_id,
     r.delivery_id,

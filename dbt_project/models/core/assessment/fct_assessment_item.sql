@@ -16,7 +16,6 @@ with answer as (
     inner join {{ ref('ref_instrument') }} as i on i.instrument_code = a.instrument_code and i.is_current
     where
         a.role in ('item', 'item_prereversed')
-        and coalesce(r.review_state_code, 'received') <> 'rejected'
         and {{ dirty_only('r.source_person_key') }}
     -- One answer an item: the last of the file, if a form holds the item twice.
     qualify row_number() over (

@@ -94,5 +94,5 @@ select
     source_person_key,
     coalesce(person_key, {{ hash_key(["'own_code'", 'source_person_key']) }}),
     case when person_key is null then 'own_code' else 'name_birth' end,
-    person_key is null and has_candidate
+    person_key is null and coalesce(has_candidate, false)
 from decided

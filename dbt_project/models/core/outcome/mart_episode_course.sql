@@ -10,8 +10,15 @@ with programme as (
 
 measure as (
     select
-        o.*,
+        o.episode_key,
+        o.service_key,
+        o.first_assessed_on,
+        o.is_paired,
         r.programme_code is not null as is_measure,
+        {{ is_case('o.first_score', 'r.caseness_operator', 'r.caseness_value') }} as is_case_at_start,
+        {{ is_case('o.last_score', 'r.caseness_operator', 'r.caseness_value') }} as is_case_at_end,
+        coalesce(o.gain_score >= r.reliable_change, false) as is_better,
+        coalesce(-o.gain_score >= r.reliable_change, false) as is_worse,
         p.multi_measure_rule_code
     from {{ ref('mart_episode_outcome') }} as o
     cross join programme as p
@@ -35,10 +42,11 @@ combined as (
     select
         episode_key,
         bool_or(is_paired) as is_paired,
-        bool_or(is_measure and is_case_at_start) as is_case_at_start,
-        bool_and(not is_measure or coalesce(not is_case_at_end, false)) as is_below_at_end,
-        bool_or(is_measure and coalesce(is_reliably_improved, false)) as is_any_better,
-        bool_or(is_measure and coalesce(is_reliably_deteriorated, false)) as is_any_worse,
+        bool_or(coalesce(is_case_at_start, false)) as is_case_at_start,
+        -- Measures without caseness have no part in recovery.
+        bool_and(is_case_at_start is null or coalesce(not is_case_at_end, false)) as is_below_at_end,
+        bool_or(is_better) as is_any_better,
+        bool_or(is_worse) as is_any_worse,
         max(multi_measure_rule_code) as multi_measure_rule_code
     from measure
     group by episode_key
@@ -61,8 +69,8 @@ seen_again as (
 course as (
     select
         e.*,
-        s.episode_key is not null and e.end_on >= m.measures_from_on as is_eligible,
-        s.episode_key is not null and e.end_on >= m.measures_programme_from_on as is_finished,
+        coalesce(s.episode_key is not null and e.end_on >= m.measures_from_on, false) as is_eligible,
+        coalesce(s.episode_key is not null and e.end_on >= m.measures_programme_from_on, false) as is_finished,
         coalesce(c.is_paired, false) as has_pair,
         coalesce(c.is_case_at_start, false) as is_case_at_start,
         coalesce(c.is_case_at_start and c.is_below_at_end, false) as is_case_no_more,
@@ -79,8 +87,6 @@ course as (
 judged as (
     select
         *,
-        coalesce(is_eligible, false) as is_eligible_course,
-        coalesce(is_finished, false) as is_finished_course,
         is_any_better and not is_any_worse as is_better,
         case multi_measure_rule_code
             when 'corc' then is_any_worse else is_any_worse and not is_any_better
@@ -96,15 +102,15 @@ select
     service_type_code,
     start_on,
     end_on,
-    is_eligible_course as is_eligible,
-    is_eligible_course and has_pair as is_paired,
-    is_finished_course as is_finished,
-    is_finished_course and not is_case_at_start as is_not_case,
-    is_finished_course and is_case_at_start as is_finished_case,
-    is_finished_course and is_case_no_more as is_recovered,
-    is_finished_course and is_better as is_reliably_improved,
-    is_finished_course and coalesce(is_worse, false) as is_reliably_deteriorated,
-    is_finished_course and is_case_no_more and is_better as is_reliably_recovered,
+    is_eligible,
+    is_eligible and has_pair as is_paired,
+    is_finished,
+    is_finished and not is_case_at_start as is_not_case,
+    is_finished and is_case_at_start as is_finished_case,
+    is_finished and is_case_no_more as is_recovered,
+    is_finished and is_better as is_reliably_improved,
+    is_finished and coalesce(is_worse, false) as is_reliably_deteriorated,
+    is_finished and is_case_no_more and is_better as is_reliably_recovered,
     age_band_code,
     sex_code,
     ethnicity_code,
