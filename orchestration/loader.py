@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -59,9 +60,10 @@ def apply_source(
     if replayed:
         _forget(connection, source_id, kind)
         done = []
-    for position, accepted in enumerate(ordered[len(done) :], start=len(done) + 1):
-        is_last = position == len(ordered)
-        _apply_delivery(connection, source_id, kind, position, accepted, is_last=is_last)
+    if len(done) < len(ordered):
+        fold = _Fold(connection, source_id, kind)
+        for position, accepted in enumerate(ordered[len(done) :], start=len(done) + 1):
+            fold.apply(accepted, position, is_last=position == len(ordered))
     return Applied(tuple(delivery for delivery, _ in wanted[len(done) :]), replayed)
 
 
@@ -76,33 +78,63 @@ def _forget(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str) ->
     connection.execute("COMMIT")
 
 
-def _apply_delivery(
-    connection: duckdb.DuckDBPyConnection,
-    source_id: str,
-    kind: str,
-    position: int,
-    accepted: Accepted,
-    *,
-    is_last: bool,
-) -> None:
-    landed = accepted.landed
-    tables = connectors()[kind].tables
-    connection.execute("BEGIN")
-    connection.execute("UPDATE ops.run_context SET load_seq = load_seq + 1")
-    sequence = _one(connection, "SELECT load_seq FROM ops.run_context")
-    connection.register("held_rows", accepted.held)
-    for name in in_order(tables.values()):
-        if landed.rows.get(name, 0) or (landed.regime == Regime.FULL and tables[name].absence_deletes):
-            _TableStep(connection, kind, tables[name], accepted, sequence).run()
-    connection.unregister("held_rows")
-    if is_last:
-        # Orphans take part in replacement like current rows, so who is one matters at the end only.
-        _mark_orphans(connection, source_id, kind, sequence)
-    connection.execute(
-        "INSERT INTO ops.applied VALUES (?, ?, ?, ?, ?)",
-        [source_id, landed.delivery_id, landed.connector_version, position, sequence],
-    )
-    connection.execute("COMMIT")
+class _Fold:
+    """Applies the deliveries of one source, one after the other."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source_id: str, kind: str):
+        self.connection, self.source_id, self.kind = connection, source_id, kind
+        self.tables = connectors()[kind].tables
+        self.order = in_order(self.tables.values())
+        self.filled = {name for name in self.order if self._has_rows(name)}
+        """Tables in which the source has rows: what comes first needs no comparing."""
+
+    def _has_rows(self, name: str) -> bool:
+        raw = f"raw.{quoted(raw_name(self.kind, name))}"
+        return bool(_one(self.connection, f"SELECT count(*) FROM {raw} WHERE _source_id = ?", self.source_id))
+
+    def apply(self, accepted: Accepted, position: int, *, is_last: bool) -> None:
+        landed = accepted.landed
+        self.connection.execute("BEGIN")
+        self.connection.execute("UPDATE ops.run_context SET load_seq = load_seq + 1")
+        sequence = _one(self.connection, "SELECT load_seq FROM ops.run_context")
+        self.connection.register("held_rows", accepted.held)
+        accounts = []
+        for name in self.order:
+            speaks = landed.regime == Regime.FULL and self.tables[name].absence_deletes and name in self.filled
+            if landed.rows.get(name, 0) or landed.rejected.get(name, 0) or speaks:
+                step = _TableStep(self.connection, self.kind, self.tables[name], accepted, sequence)
+                accounts.append(step.run(is_first=name not in self.filled))
+                if landed.rows.get(name, 0):
+                    self.filled.add(name)
+        self.connection.unregister("held_rows")
+        if accounts:
+            self.connection.executemany("INSERT INTO ops.row_account VALUES (?, ?, ?, ?, ?, ?, ?, ?)", accounts)
+        if is_last:
+            # Orphans take part in replacement like current rows, so who is one matters at the end only.
+            self._mark_orphans(sequence)
+        self.connection.execute(
+            "INSERT INTO ops.applied VALUES (?, ?, ?, ?, ?)",
+            [self.source_id, landed.delivery_id, landed.connector_version, position, sequence],
+        )
+        self.connection.execute("COMMIT")
+
+    def _mark_orphans(self, sequence: int) -> None:
+        """Hold back current rows whose parent is not current; take back those whose parent has come."""
+        for name in self.order:
+            table = self.tables[name]
+            if not table.parents or name not in self.filled:
+                continue
+            lacking = " OR ".join(
+                _lacks_parent(self.kind, columns, self.tables[parent], self.source_id)
+                for columns, parent in table.parents
+            )
+            for status, new, condition in (("current", "orphan", lacking), ("orphan", "current", f"NOT ({lacking})")):
+                self.connection.execute(
+                    f"UPDATE raw.{quoted(raw_name(self.kind, name))} AS r "
+                    "SET _status = ?, _end_reason = ?, _changed_seq = ? "
+                    f"WHERE _source_id = ? AND _status = ? AND ({condition})",
+                    [new, "parent_not_current" if new == "orphan" else None, sequence, self.source_id, status],
+                )
 
 
 def in_order(tables: Iterable[Table]) -> list[str]:
@@ -129,77 +161,79 @@ class _TableStep:
         self.raw = f"raw.{quoted(raw_name(kind, table.name))}"
         self.file = (accepted.folder / f"{table.name}.parquet").as_posix()
 
-    def run(self) -> None:
-        self._stage()
-        is_first = not _one(
-            self.connection,
-            f"SELECT count(*) FROM (SELECT 1 FROM {self.raw} WHERE _source_id = ? AND _status IN {_LIVE} LIMIT 1)",
-            self.landed.source_id,
-        )
-        if is_first:
-            self.connection.execute(
-                "CREATE OR REPLACE TEMP TABLE outcome AS SELECT DISTINCT _group, 'new' AS outcome FROM incoming"
-            )
-        else:
-            self._compare()
+    def run(self, *, is_first: bool) -> tuple[Any, ...]:
+        """Apply the rows and what their absence means. Returns the table's row account."""
+        landed = self.landed
+        self._place(is_first=is_first)
+        counts = self.connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE _is_held), count(*) FILTER (WHERE _outcome = 'unchanged'), "
+            "count(*) FILTER (WHERE _outcome = 'newer') FROM placed"
+        ).fetchone()
+        total, held, unchanged, newer = counts or (0, 0, 0, 0)
+        if newer:
             self._end_replaced()
+        if not is_first:
             self._end_absent()
-        self._insert()
-        self._account()
+        loaded = total - held - unchanged
+        if loaded:
+            self._insert()
+        rejected = landed.rejected.get(self.table.name, 0)
+        return (
+            *(landed.delivery_id, landed.source_id, self.table.name),
+            *(total, rejected, held, unchanged, loaded),
+        )
 
-    def _stage(self) -> None:
-        """``incoming``: the landed rows that are not held back, with group, version and rank within their key.
+    def _place(self, *, is_first: bool) -> None:
+        """``placed``: for each landed row its group, whether it is held back, and what comes of it.
 
-        Only what decides about a row is staged; its values go from Parquet to the raw table in one step.
+        Outcomes: ``new``, ``newer`` or ``older`` than what is live, ``unchanged``, or ``duplicate`` of a better row of
+        the same delivery. The same text in another format may mean something else, so it is not unchanged. Only what
+        decides about a row is looked at; its values go from Parquet to the raw table in one step.
         """
-        table = self.table
+        table, landed = self.table, self.landed
         order = "_version DESC NULLS LAST, _row_number DESC, _file DESC"
-        rank = f"row_number() OVER (PARTITION BY _group ORDER BY {order})" if table.key_is_unique else "1"
-        self.connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE landed_rows AS
-            SELECT l._file, l._row_number, l._row_hash, {_group(table, "l")} AS _group,
-                   {_version(table, "l")} AS _version, {_deleted(table, "l")} AS _is_deleted,
-                   h.row_number IS NOT NULL AS _is_held
-            FROM read_parquet(?) AS l
-            LEFT JOIN (SELECT DISTINCT file, row_number FROM held_rows WHERE "table" = ?) AS h
-              ON h.file = l._file AND h.row_number = l._row_number
-            """,
-            [self.file, table.name],
-        )
-        self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT *, {rank} AS _rank FROM landed_rows WHERE NOT _is_held"
-        )
-
-    def _compare(self) -> None:
-        """``outcome``: for each incoming group new, newer, older or unchanged against what is live. The same text in
-        another format may mean something else, so it is not unchanged."""
-        digest = "md5(string_agg(_row_hash, ',' ORDER BY _row_hash))"
-        self.connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE outcome AS
-            WITH coming AS (
-                SELECT _group, max(_version) AS version, {digest} AS digest
-                FROM incoming WHERE _rank = 1 GROUP BY _group
-            ), live AS (
-                SELECT _group, max({_version(self.table, "r")}) AS version, {digest} AS digest,
-                       bool_and(_format_version = ?) AS is_same_format
-                FROM {self.raw} AS r WHERE _source_id = ? AND _status IN {_LIVE} GROUP BY _group
-            )
-            SELECT coming._group, CASE
-                WHEN live._group IS NULL THEN 'new'
-                WHEN coming.version < live.version OR (coming.version IS NULL AND live.version IS NOT NULL) THEN 'older'
-                WHEN coming.digest = live.digest AND live.is_same_format THEN 'unchanged'
-                ELSE 'newer' END AS outcome
-            FROM coming LEFT JOIN live USING (_group)
-            """,
-            [self.landed.format_version, self.landed.source_id],
-        )
+        rank = f"row_number() OVER (PARTITION BY _group, _is_held ORDER BY {order})" if table.key_is_unique else "1"
+        # A unique key has one row a group, so its hash is the group's.
+        digest = "max(_row_hash)" if table.key_is_unique else "md5(string_agg(_row_hash, ',' ORDER BY _row_hash))"
+        rows = f"""
+            WITH landed AS (
+                SELECT l._file, l._row_number, l._row_hash, {_group(table, "l")} AS _group,
+                       {_version(table, "l")} AS _version, {_deleted(table, "l")} AS _is_deleted,
+                       h.row_number IS NOT NULL AS _is_held
+                FROM read_parquet($file) AS l
+                LEFT JOIN (SELECT DISTINCT file, row_number FROM held_rows WHERE "table" = $table) AS h
+                  ON h.file = l._file AND h.row_number = l._row_number
+            ), ranked AS (SELECT *, {rank} AS _rank FROM landed)
+        """
+        parameters = {"file": self.file, "table": table.name}
+        if is_first:
+            select = """SELECT _file, _row_number, _group, _is_deleted, _is_held, CASE WHEN _is_held THEN 'held'
+                WHEN _rank > 1 THEN 'duplicate' ELSE 'new' END AS _outcome FROM ranked"""
+        else:
+            parameters |= {"source": landed.source_id, "format": landed.format_version}
+            select = f"""
+                , coming AS (
+                    SELECT _group, max(_version) AS version, {digest} AS digest
+                    FROM ranked WHERE NOT _is_held AND _rank = 1 GROUP BY _group
+                ), live AS (
+                    SELECT _group, max({_version(table, "r")}) AS version, {digest} AS digest,
+                           bool_and(_format_version = $format) AS is_same_format
+                    FROM {self.raw} AS r WHERE _source_id = $source AND _status IN {_LIVE} GROUP BY _group
+                )
+                SELECT _file, _row_number, _group, _is_deleted, _is_held, CASE
+                    WHEN _is_held THEN 'held'
+                    WHEN _rank > 1 THEN 'duplicate'
+                    WHEN live._group IS NULL THEN 'new'
+                    WHEN coming.version < live.version OR (coming.version IS NULL AND live.version IS NOT NULL)
+                        THEN 'older'
+                    WHEN coming.digest = live.digest AND live.is_same_format THEN 'unchanged'
+                    ELSE 'newer' END AS _outcome
+                FROM ranked LEFT JOIN coming USING (_group) LEFT JOIN live USING (_group)"""
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE placed AS {rows} {select}", parameters)
 
     def _end_replaced(self) -> None:
-        self._end(
-            "newer_version", f"_status IN {_LIVE} AND _group IN (SELECT _group FROM outcome WHERE outcome = 'newer')"
-        )
+        replaced = "SELECT _group FROM placed WHERE _outcome = 'newer'"
+        self._end("newer_version", f"_status IN {_LIVE} AND _group IN ({replaced})")
 
     def _end_absent(self) -> None:
         """A full delivery speaks for its scope: live rows of the scope that it does not carry are gone.
@@ -212,7 +246,7 @@ class _TableStep:
             return
         if table.name in landed.absent_tables:
             return
-        conditions = ["_status IN ('current', 'orphan')", "_group NOT IN (SELECT _group FROM landed_rows)"]
+        conditions = ["_status IN ('current', 'orphan')", "_group NOT IN (SELECT _group FROM placed)"]
         self._end("absent_from_full_export", " AND ".join(conditions + self._scope()))
 
     def _scope(self) -> list[str]:
@@ -262,23 +296,16 @@ class _TableStep:
         )
 
     def _insert(self) -> None:
-        status = """CASE WHEN _rank > 1 OR outcome = 'older' THEN 'superseded'
+        status = """CASE WHEN _outcome IN ('duplicate', 'older') THEN 'superseded'
             WHEN _is_deleted THEN 'deleted' ELSE 'current' END"""
-        reason = """CASE WHEN _rank > 1 THEN 'duplicate_in_delivery' WHEN outcome = 'older' THEN 'older_version'
-            WHEN _is_deleted THEN 'deleted_by_sender' END"""
-        self.connection.execute(
-            f"""
-            CREATE OR REPLACE TEMP TABLE placed AS
-            SELECT _file, _row_number, _group, {status} AS _status, {reason} AS _end_reason
-            FROM incoming JOIN outcome USING (_group) WHERE outcome <> 'unchanged' OR _rank > 1
-            """
-        )
+        reason = """CASE _outcome WHEN 'duplicate' THEN 'duplicate_in_delivery' WHEN 'older' THEN 'older_version'
+            ELSE CASE WHEN _is_deleted THEN 'deleted_by_sender' END END"""
         computed = {
             "_source_id": "$source",
             "_format_version": "$format",
             "_group": "placed._group",
-            "_status": "placed._status",
-            "_end_reason": "placed._end_reason",
+            "_status": status,
+            "_end_reason": reason,
             "_ended_by": "CAST(NULL AS VARCHAR)",
             "_loaded_seq": "$sequence",
             "_changed_seq": "$sequence",
@@ -287,7 +314,8 @@ class _TableStep:
         selected = ", ".join(computed.get(name, "l." + quoted(name)) for name in names)
         self.connection.execute(
             f"INSERT INTO {self.raw} ({', '.join(quoted(n) for n in names)}) SELECT {selected} "
-            "FROM read_parquet($file) AS l JOIN placed USING (_file, _row_number)",
+            "FROM read_parquet($file) AS l JOIN placed USING (_file, _row_number) "
+            "WHERE _outcome NOT IN ('held', 'unchanged')",
             {
                 "file": self.file,
                 "source": self.landed.source_id,
@@ -295,44 +323,6 @@ class _TableStep:
                 "sequence": self.sequence,
             },
         )
-
-    def _account(self) -> None:
-        landed, name = self.landed, self.table.name
-        self.connection.execute(
-            f"""
-            INSERT INTO ops.row_account
-            SELECT $delivery, $source, $table, (SELECT count(*) FROM landed_rows), $rejected,
-                   (SELECT count(*) FROM landed_rows WHERE _is_held),
-                   (SELECT count(*) FROM incoming JOIN outcome USING (_group)
-                    WHERE outcome = 'unchanged' AND _rank = 1),
-                   (SELECT count(*) FROM {self.raw} WHERE _source_id = $source AND _delivery_id = $delivery)
-            """,
-            {
-                "delivery": landed.delivery_id,
-                "source": landed.source_id,
-                "table": name,
-                "rejected": landed.rejected.get(name, 0),
-            },
-        )
-
-
-def _mark_orphans(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, sequence: int) -> None:
-    """Hold back current rows whose parent is not current; take back those whose parent has come."""
-    tables = connectors()[kind].tables
-    for name in in_order(tables.values()):
-        table = tables[name]
-        if not table.parents:
-            continue
-        raw = f"raw.{quoted(raw_name(kind, name))}"
-        lacking = " OR ".join(
-            _lacks_parent(kind, columns, tables[parent], source_id) for columns, parent in table.parents
-        )
-        for status, new, condition in (("current", "orphan", lacking), ("orphan", "current", f"NOT ({lacking})")):
-            connection.execute(
-                f"UPDATE {raw} AS r SET _status = ?, _end_reason = ?, _changed_seq = ? "
-                f"WHERE _source_id = ? AND _status = ? AND ({condition})",
-                [new, "parent_not_current" if new == "orphan" else None, sequence, source_id, status],
-            )
 
 
 def _lacks_parent(kind: str, columns: tuple[str, ...], parent: Table, source_id: str) -> str:
