@@ -39,7 +39,7 @@ from sources.sample.survey_answers import (
     draw_waves,
     total_of,
 )
-from sources.sample.surveys import DELIVERED, MUST, PLANTED_ON, instrument_lines
+from sources.sample.surveys import DELIVERED, MUST, PLANTED_ON, instrument_lines, rating_lines
 from sources.sample.world import Provider
 
 PROVIDER = "oakapple"
@@ -68,7 +68,8 @@ def mapping_of() -> list[str]:
         lines += [f"        {instrument.code}:", *instrument_lines([instrument])]
         lines += ["          total: phq9_total"] if instrument is PHQ9 else []
         lines += [person, f"          assessed_on: {instrument.code}_date"]
-    lines += ["        satisfaction:", person, "          assessed_on: sat_date", "          free_text: [sat_comment]"]
+    lines += ["        satisfaction:", *rating_lines(), person, "          assessed_on: sat_date"]
+    lines += ["          free_text: [sat_comment]"]
     points = ", ".join(f"{event}: {wave}" for event, wave in zip(EVENTS, WAVES, strict=True))
     lines += [f"      events: {{{points}}}"]
     return [*lines, f'      missing_codes: {{"{NOT_ANSWERED}": not_answered, "{DECLINED}": declined}}']

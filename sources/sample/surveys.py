@@ -53,7 +53,7 @@ _SATISFACTION = Form("satisfaction", "answered_on", SATISFACTION, "2", has_wave=
 
 @dataclass(frozen=True)
 class OdkForm:
-    """A form and the instruments on it; none for satisfaction."""
+    """A form and the instruments on it that are drawn as courses of scores; none for satisfaction."""
 
     form: Form
     instruments: tuple[Instrument, ...] = ()
@@ -108,7 +108,7 @@ def mapping_of(source: OdkSource) -> list[str]:
     for known in source.forms:
         form = known.form
         lines.append(f"        {form.code}:")
-        lines += instrument_lines(known.instruments)
+        lines += instrument_lines(known.instruments) or rating_lines()
         if form.total:
             lines.append(f"          total: {form.total}")
         lines += [
@@ -120,6 +120,12 @@ def mapping_of(source: OdkSource) -> list[str]:
         if form.repeat:
             lines.append(f"          plain: [{', '.join(form.repeat.options)}]")
     return lines
+
+
+def rating_lines() -> list[str]:
+    """Which question is which rating of the satisfaction survey."""
+    items = ", ".join(f"{question}: {number}" for number, question in enumerate(SATISFACTION, start=1))
+    return ["          instrument: satisfaction", f"          items: {{{items}}}"]
 
 
 def instrument_lines(instruments: Sequence[Instrument]) -> list[str]:
