@@ -40,8 +40,8 @@ class LineFile:
     footer: bytes = b""
     skip_first: int = 0
     """Bytes to leave out of the first record, where records bring their separator with them."""
-    line_is_row: bool = False
-    """Lines mean nothing in this format: a record's position stands for its line."""
+    break_before: bool = False
+    """Records bring the line break before them, not the one after them."""
     rows: int = 0
     _lines: int = field(default=0, init=False)
     _stream: BinaryIO | None = field(default=None, init=False)
@@ -82,7 +82,7 @@ class LineFile:
 
     def _insert(self, stream: BinaryIO, insertion: Insertion) -> None:
         self._write(stream, insertion.text)
-        insertion.on_written(self.rows + 1 if self.line_is_row else self._lines + 1, self.rows + 1)
+        insertion.on_written(self._lines + 1 + self.break_before, self.rows + 1)
         self._count(1, insertion.text.count(b"\n"))
 
     def _write(self, stream: BinaryIO, data: bytes | memoryview) -> None:

@@ -27,6 +27,8 @@ from sources.sample.planted import Defect, DeliveryFact, Ledger
 from sources.sample.world import PROVIDERS
 
 _MOST = 4000
+_FIRST_LINE = 2
+"""On which the first award stands, in all three formats."""
 _PLACES = ("Brackwater", "Fennimoor", "Kestrelby", "Norrowgate", "Tidewell", "Whole region")
 _OTHERS = ("Quillmarsh Advice", "Hollowmere Kitchen", "Ashgrit Works", "Penfurrow Youth", "Dunlock Gardens")
 _AMENDED_FROM = day("2025-07-15")
@@ -120,10 +122,9 @@ def write_funder(root: Path, funder: Funder, ledger: Ledger) -> None:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         _WRITERS[funder.suffix](target, funder, shown, published)
-        first_line = 1 if funder.suffix == "json" else 2
         for at, award in enumerate(shown):
             if award.defect:
-                award.defect.written(at + first_line, at + 1)
+                award.defect.written(at + _FIRST_LINE, at + 1)
         fact = DeliveryFact(funder.source, "threesixtygiving", funder.id, path, None, "loaded", None, None)
         ledger.deliveries.append(replace(fact, rows={target.name: len(shown)}, landed={"grant": len(shown)}))
         if is_last:
@@ -214,16 +215,15 @@ def _with_defects(funder: Funder, awards: list[Award], path: str, ledger: Ledger
     mixed = list(awards)
     for at, award in sorted(planted, key=lambda p: -p[0]):
         mixed.insert(len(awards) * at // 1000, award)
-    return _repeat(mixed, funder)
+    return _repeat(mixed)
 
 
-def _repeat(awards: list[Award], funder: Funder) -> list[Award]:
+def _repeat(awards: list[Award]) -> list[Award]:
     """A second record for every id that is planted as repeated, further down, for another amount."""
     for at, award in enumerate(awards):
         if award.defect and award.defect.rule == "duplicate_key":
             award.defect.value = award.id
-            earlier = at + (1 if funder.suffix == "json" else 2)
-            award.defect.other_lines.append(earlier)
+            award.defect.other_lines.append(at + _FIRST_LINE)
             again = replace(award, amount=4500)
             awards[at] = replace(award, defect=None)
             return [*awards, again]

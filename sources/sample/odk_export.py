@@ -155,7 +155,7 @@ class FormFiles:
 def _json_file(path: Path, context: str, insertions: Sequence[Insertion]) -> LineFile:
     """Records one a line: each brings the comma and line break before it, the first one only the line break."""
     header = f'{{"@odata.context":{json.dumps(context)},"value":['.encode()
-    return LineFile(path, header, insertions, footer=b"\n]}\n", skip_first=1, line_is_row=True)
+    return LineFile(path, header, insertions, footer=b"\n]}\n", skip_first=1, break_before=True)
 
 
 def _uuids(salt: int, numbers: Ints) -> Hashes:

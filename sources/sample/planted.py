@@ -14,8 +14,8 @@ from typing import Any
 
 @dataclass
 class Defect:
-    """One planted defect. ``line`` and ``row_number`` are set once it is written; both count from 1, rows without
-    the header, lines with it; JSON members have no line that matters, so ``row_number`` stands for both."""
+    """One planted defect. ``line`` (physical) and ``row_number`` (of records, without the header) are set once it is
+    written; both count from 1."""
 
     id: str
     source: str
