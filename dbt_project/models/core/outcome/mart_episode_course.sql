@@ -1,4 +1,6 @@
 -- Closed episodes with what all their measures together come to, by the rule of the default programme.
+--   eligible        the service measured outcomes when the episode ended, and saw the person on more than one day
+--   finished        a course: measured by the programme at least once, and seen on more than one day
 --   case at start   any measure at caseness; not at caseness: finished and none
 --   recovered       a case at start, and every measure taken at the start is below caseness at the end; a measure without
 --                   a second score is not known to be below, so unpaired courses count as not recovered
@@ -30,10 +32,7 @@ measure as (
 
 -- A service measures outcomes from the day of its first score on.
 measuring_service as (
-    select
-        service_key,
-        min(first_assessed_on) as measures_from_on,
-        min(case when is_measure then first_assessed_on end) as measures_programme_from_on
+    select service_key, min(first_assessed_on) as measures_from_on
     from measure
     group by service_key
 ),
@@ -42,6 +41,7 @@ combined as (
     select
         episode_key,
         bool_or(is_paired) as is_paired,
+        bool_or(is_measure) as is_measured,
         bool_or(coalesce(is_case_at_start, false)) as is_case_at_start,
         -- Measures without caseness have no part in recovery.
         bool_and(is_case_at_start is null or coalesce(not is_case_at_end, false)) as is_below_at_end,
@@ -52,25 +52,36 @@ combined as (
     group by episode_key
 ),
 
--- Days on which the service saw the person, after the first one.
+-- Seen on a day after the first: by a contact, a service, a night or a response; who lives in a service is seen daily.
 seen_again as (
-    select distinct e.episode_key
+    select e.episode_key
     from {{ ref('fct_episode') }} as e
     inner join (
         select episode_key, provided_on as seen_on from {{ ref('fct_service_event') }}
         union all
-        select episode_key, contact_on from {{ ref('fct_contact') }} where coalesce(attended_status_code, 'attended') = 'attended'
+        select episode_key, contact_on from {{ ref('fct_contact') }} where attended_status_code = 'attended'
         union all
         select episode_key, answered_on from {{ ref('bridge_response_episode') }}
     ) as seen on seen.episode_key = e.episode_key
     where e.is_closed and seen.seen_on > e.start_on
+    union
+    select e.episode_key
+    from {{ ref('fct_episode') }} as e
+    inner join {{ ref('dim_service') }} as s on s.service_key = e.service_key
+    where
+        e.los_days > 0
+        and not s.is_night_by_night
+        and (
+            e.service_type_code in ('emergency_shelter', 'safe_haven', 'transitional_housing')
+            or (e.service_type_code in {{ permanent_housing_types() }} and e.move_in_on is not null)
+        )
 ),
 
 course as (
     select
         e.*,
         coalesce(s.episode_key is not null and e.end_on >= m.measures_from_on, false) as is_eligible,
-        coalesce(s.episode_key is not null and e.end_on >= m.measures_programme_from_on, false) as is_finished,
+        coalesce(s.episode_key is not null and c.is_measured, false) as is_finished,
         coalesce(c.is_paired, false) as has_pair,
         coalesce(c.is_case_at_start, false) as is_case_at_start,
         coalesce(c.is_case_at_start and c.is_below_at_end, false) as is_case_no_more,
