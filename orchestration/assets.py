@@ -42,7 +42,7 @@ CONTEXT_KEY = dg.AssetKey(["raw", "context"])
 RELEASE_KEY = dg.AssetKey(["release"])
 
 
-class PipelineResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class PipelineResource(dg.ConfigurableResource):
     """The stages of a region. ``as_of`` is the date that figures refer to; default: what the deliveries state."""
 
     region_path: str
@@ -83,7 +83,7 @@ def landing_asset(region: Region, source: SourceBlock) -> dg.AssetsDefinition:
         freshness_policy=freshness,
         retry_policy=OUTSIDE,
     )
-    def landing(pipeline: PipelineResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def landing(pipeline: PipelineResource) -> dg.MaterializeResult:
         landed = pipeline.pipeline.land(source.id)
         refused = [f"{d.name}: {d.refusal.message}" for d in landed if d.refusal]
         return dg.MaterializeResult(
@@ -223,7 +223,7 @@ def context_asset(region: Region) -> dg.AssetsDefinition:
         owners=OWNERS,
         pool="warehouse",
     )
-    def context(pipeline: PipelineResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def context(pipeline: PipelineResource) -> dg.MaterializeResult:
         return dg.MaterializeResult(metadata={"as_of": pipeline.pipeline.write_context().isoformat()})
 
     return context

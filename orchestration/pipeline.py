@@ -31,6 +31,7 @@ from orchestration.ledger import Ledger
 from orchestration.loader import Accepted, apply_source
 from orchestration.progress import Progress
 from orchestration.project import code_fingerprint
+from orchestration.quality import held_rows
 from orchestration.region import Region, SourceBlock
 from orchestration.transform import NodeResult, build, manifest
 from orchestration.vault import Vault
@@ -137,7 +138,8 @@ class Pipeline:
             with connect(self.region.warehouse_path) as connection:
                 ensure_tables(connection)
                 gate.ensure_tables(connection)
-                results = gate.check_new(self.region, connection, kind, ordered)
+                released = Ledger(self.region.state_dir).released
+                results = gate.check_new(self.region, connection, self.vault, kind, ordered, released)
                 self.progress.event("gated", kind=kind, results=len(results))
                 applied = {}
                 for source in sources:
@@ -153,13 +155,13 @@ class Pipeline:
     def _accepted(
         self, connection: duckdb.DuckDBPyConnection, source: SourceBlock, ordered: Sequence[Landed]
     ) -> list[Accepted]:
-        status = gate.statuses(connection, Ledger(self.region.state_dir).released)
+        status = gate.statuses(connection)
         version = connectors()[source.kind].version
         return [
             Accepted(
                 landed,
                 landing_path(self.region, source.id, landed.delivery_id, version),
-                gate.held_rows(connection, landed.delivery_id),
+                held_rows(connection, landed.delivery_id),
             )
             for landed in ordered
             if status[landed.delivery_id][0] == "loaded"
@@ -190,7 +192,7 @@ class Pipeline:
         with connect(self.region.warehouse_path) as connection:
             ensure_tables(connection)
             gate.ensure_tables(connection)
-            status = gate.statuses(connection, Ledger(self.region.state_dir).released)
+            status = gate.statuses(connection)
             loaded = [d for ds in ordered.values() for d in ds if status[d.delivery_id][0] == "loaded"]
             as_of = as_of_date((d.stated_at for d in loaded), self.as_of)
             write_region(connection, self.region, as_of)
@@ -238,12 +240,14 @@ class Pipeline:
             if (done / release.MANIFEST).exists() and release.latest(self.region) == done.resolve():
                 outcome.update(release=pins.release_id, is_new=False)
                 return Published(done, False, ())
-            results = gate.check_final(self.region)
-            failed = [r for r in results if r.severity == "error" and r.outcome in ("fail", "error")]
-            self.progress.event("final_gate", results=len(results), failed=len(failed))
-            if failed:
-                raise GateError(failed)
             with connect(self.region.warehouse_path) as connection:
+                ordered = {source.id: self.deliveries(source) for source in self.region.sources}
+                results = gate.check_loaded(self.region, connection, self.vault, ordered)
+                results += gate.check_final(connection, ordered)
+                failed = [r for r in results if r.severity == "error" and r.outcome in ("fail", "error")]
+                self.progress.event("final_gate", results=len(results), failed=len(failed))
+                if failed:
+                    raise GateError(failed)
                 folder, is_new = release.publish(self.region, connection, pins, manifest(self.region))
             self.published_now = is_new
             outcome.update(release=pins.release_id, is_new=is_new)

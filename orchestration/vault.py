@@ -15,7 +15,7 @@ import os
 import secrets
 import struct
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -162,14 +162,23 @@ class Vault:
         digests = [hmac.digest(key, value.encode(), "sha256").hex()[:32] for value in encoded.dictionary.to_pylist()]
         return pc.take(pa.array(digests, pa.string()), encoded.indices)
 
-    def values(self, delivery_id: str, table: str, file: str, row_number: int, column: str) -> str | None:
-        """One value for the report to the sender who sent it."""
-        row = self.connection.execute(
-            "SELECT value FROM vault.identifier WHERE delivery_id = ? AND table_name = ? AND file = ? "
-            "AND row_number = ? AND column_name = ?",
-            [delivery_id, table, file, row_number, column],
-        ).fetchone()
-        return row[0] if row else None
+    def values_of(self, findings: pa.Table) -> Callable[[str, str, str, int, str], str | None]:
+        """Values of the rows that findings are about, for the reports to the senders who sent them.
+
+        ``findings`` has columns delivery_id, table, file, row_number. The returned function takes delivery, table,
+        file, row number and column; it gives None for what the vault does not hold.
+        """
+        connection = self.connection
+        places = findings.select(["delivery_id", "table", "file", "row_number"])
+        connection.register("places", places)
+        rows = connection.execute(
+            "SELECT delivery_id, table_name, file, row_number, column_name, value FROM vault.identifier AS i SEMI JOIN "
+            'places AS p ON p.delivery_id = i.delivery_id AND p."table" = i.table_name AND p.file = i.file '
+            "AND p.row_number = i.row_number"
+        ).fetchall()
+        connection.unregister("places")
+        found = {row[:5]: row[5] for row in rows}
+        return lambda delivery, table, file, row_number, column: found.get((delivery, table, file, row_number, column))
 
 
 class Intake:

@@ -1,0 +1,379 @@
+"""The gates of the main job: which deliveries are new to them, what is kept of their verdicts, and what is reported.
+
+What belongs here: putting landed deliveries before the checks, remembering verdicts, and the row account at the final
+gate. What does not: rules and how they run (``expectations``), the tables of results (``quality``), and the reports
+themselves (``sender_report``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.results import (
+    FINDING_SCHEMA,
+    SUITES_DIR,
+    CheckContext,
+    CheckResult,
+    LandedDelivery,
+    LandingVerdict,
+    Outcome,
+    PauseLimits,
+    Status,
+    SurveyItem,
+    WarehouseVerdict,
+)
+from expectations.results import REFERENCE_DIR as SEEDS_DIR
+from expectations.suites import load_suite
+from orchestration import quality
+from orchestration.landing import Landed, landing_path
+from orchestration.project import suites_fingerprint
+from orchestration.region import Region
+from orchestration.sender_report import write_sender_reports
+from orchestration.vault import Vault
+from orchestration.warehouse import quoted, raw_name
+from sources.connector import connectors
+from sources.spec import Regime
+from sources.survey.mapping import survey_mapping_rows
+
+_DDL = """
+CREATE TABLE IF NOT EXISTS ops.verdict (
+    delivery_id VARCHAR, source_id VARCHAR, kind VARCHAR, connector_version VARCHAR, suites VARCHAR, status VARCHAR,
+    reasons VARCHAR, row_counts VARCHAR, held_back_count BIGINT, compared_with VARCHAR
+)
+"""
+
+ACCOUNT_CHECK = "warehouse.row_account"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is remembered of the gate's answer for one delivery."""
+
+    delivery_id: str
+    connector_version: str
+    suites: str
+    status: Status
+    reasons: tuple[str, ...]
+    row_counts: Mapping[str, int]
+    held_back_count: int
+    compared_with: str | None
+    """The delivery whose row counts this one's were compared with."""
+
+
+def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of verdicts and results."""
+    connection.execute(_DDL)
+    quality.ensure_tables(connection)
+
+
+@cache
+def check_names(suite: str) -> dict[str, str]:
+    """Names of a suite's rules, as asset checks show them, with why each matters."""
+    names = ["publish", "warehouse"] if suite == "publish" else [suite]
+    found: dict[str, str] = {"row_account": "Every landed row is accounted for."} if suite == "publish" else {}
+    for name in names:
+        tables = connectors()[name].tables if name in connectors() else None
+        for check in load_suite(name, tables, SUITES_DIR, SEEDS_DIR).checks:
+            found.setdefault(check.rule.rule, check.sentence(check.rule.why))
+    return dict(sorted(found.items()))
+
+
+def check_name(result: CheckResult) -> str:
+    """The asset check that a result belongs to."""
+    return result.rule
+
+
+# The landing gate ---------------------------------------------------------------------------------------------------
+
+
+def check_new(
+    region: Region,
+    connection: duckdb.DuckDBPyConnection,
+    vault: Vault,
+    kind: str,
+    ordered: Mapping[str, Sequence[Landed]],
+    released: frozenset[str],
+) -> list[CheckResult]:
+    """Put deliveries without a verdict before the landing gate; keep and report what it says.
+
+    A delivery's rows are compared with those of the last accepted full one before it. Where that one is new, too, its
+    verdict is assumed to be good; if it turns out otherwise, those that came after it are judged again.
+    """
+    results: dict[str, list[CheckResult]] = {}
+    while waiting := _waiting(connection, ordered, released):
+        verdict = _check(region, waiting, kind, released)
+        # Results first: a verdict that is remembered has its results kept.
+        quality.store(connection, verdict)
+        _remember(connection, verdict, waiting)
+        _report(region, vault, verdict, [w.landed for w in waiting])
+        for w in waiting:
+            results[w.landed.delivery_id] = [r for r in verdict.results if r.delivery_id == w.landed.delivery_id]
+    return [result for listed in results.values() for result in listed]
+
+
+def statuses(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str | None]]:
+    """delivery id → (loaded, paused or refused; why)."""
+    return {
+        v.delivery_id: ("loaded" if v.status is Status.ACCEPTED else str(v.status), "; ".join(v.reasons) or None)
+        for v in _verdicts(connection).values()
+    }
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A delivery for the gate, and the one that its row counts are compared with."""
+
+    landed: Landed
+    compared: Landed | None
+
+
+def _waiting(
+    connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]], released: frozenset[str]
+) -> list[_Waiting]:
+    known = _verdicts(connection)
+    found: list[_Waiting] = []
+    for deliveries in ordered.values():
+        previous: Landed | None = None
+        for landed in deliveries:
+            verdict = known.get(landed.delivery_id)
+            is_full = landed.regime == Regime.FULL and landed.refusal is None
+            compared = previous if is_full else None
+            if verdict is None or not _stands(verdict, landed, compared, released):
+                found.append(_Waiting(landed, compared))
+            is_good = verdict is None or verdict.status is Status.ACCEPTED or landed.delivery_id in released
+            if is_full and is_good:
+                previous = landed
+    return found
+
+
+def _stands(verdict: Verdict, landed: Landed, compared: Landed | None, released: frozenset[str]) -> bool:
+    if verdict.connector_version != landed.connector_version or verdict.suites != suites_fingerprint():
+        return False
+    if verdict.status is Status.PAUSED and landed.delivery_id in released:
+        return False
+    return verdict.compared_with == (compared.delivery_id if compared else None)
+
+
+def _check(region: Region, waiting: Sequence[_Waiting], kind: str, released: frozenset[str]) -> LandingVerdict:
+    # Great Expectations' neighbours are heavy: import them only where a gate runs.
+    from expectations.landing import check_landing
+
+    context = CheckContext(released=released, survey_items=_survey_items(region, kind))
+    return check_landing(kind, [_for_gate(region, w) for w in waiting], context)
+
+
+def _for_gate(region: Region, waiting: _Waiting) -> LandedDelivery:
+    landed = waiting.landed
+    folder = landing_path(region, landed.source_id, landed.delivery_id, landed.connector_version)
+    limits = region.source(landed.source_id).limits
+    return LandedDelivery(
+        delivery_id=landed.delivery_id,
+        source_id=landed.source_id,
+        organisation_id=landed.organisation_id,
+        path=None if landed.refusal else folder,
+        stated_at=landed.stated_at,
+        format_version=landed.format_version,
+        regime=landed.regime,
+        previous_row_counts=waiting.compared.rows if waiting.compared else None,
+        limits=PauseLimits(limits.max_error_share, limits.max_row_change),
+        refusal=landed.refusal,
+    )
+
+
+def _survey_items(region: Region, kind: str) -> list[SurveyItem]:
+    if connectors()[kind].domain != "survey":
+        return []
+    return [
+        SurveyItem(*row)
+        for source in region.sources
+        if source.kind == kind
+        for row in survey_mapping_rows(source.id, source.mapping)[1]
+    ]
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, verdict: LandingVerdict, waiting: Sequence[_Waiting]) -> None:
+    for w in waiting:
+        delivery_id = w.landed.delivery_id
+        connection.execute("DELETE FROM ops.verdict WHERE delivery_id = ?", [delivery_id])
+        connection.execute(
+            "INSERT INTO ops.verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(delivery_id, w.landed.source_id, verdict.kind, w.landed.connector_version, suites_fingerprint()),
+                *(str(verdict.status[delivery_id]), json.dumps(verdict.reasons.get(delivery_id, []))),
+                json.dumps(verdict.row_counts.get(delivery_id, {}), sort_keys=True),
+                *(verdict.held_back.get(delivery_id, 0), w.compared.delivery_id if w.compared else None),
+            ],
+        )
+
+
+def _verdicts(connection: duckdb.DuckDBPyConnection) -> dict[str, Verdict]:
+    rows = connection.execute(
+        "SELECT delivery_id, connector_version, suites, status, reasons, row_counts, held_back_count, compared_with "
+        "FROM ops.verdict ORDER BY delivery_id"
+    ).fetchall()
+    return {
+        row[0]: Verdict(row[0], row[1], row[2], Status(row[3]), tuple(json.loads(row[4])), json.loads(row[5]), *row[6:])
+        for row in rows
+    }
+
+
+# Reports ------------------------------------------------------------------------------------------------------------
+
+
+def _report(
+    region: Region,
+    vault: Vault,
+    verdict: LandingVerdict,
+    deliveries: Sequence[Landed],
+    later: WarehouseVerdict | None = None,
+) -> None:
+    """Write the senders' reports of some deliveries."""
+    found = [verdict.quarantine, verdict.warnings, *([later.quarantine, later.warnings] if later else [])]
+    write_sender_reports(
+        region.reports_dir,
+        verdict,
+        [_for_gate(region, _Waiting(landed, None)) for landed in deliveries],
+        names={landed.delivery_id: landed.name for landed in deliveries},
+        organisations={o.id: o.name for o in region.model.organisations},
+        values=vault.values_of(pa.concat_tables(found)),
+        later_findings=pa.concat_tables([later.quarantine, later.warnings]) if later else None,
+    )
+
+
+def _stored_verdict(connection: duckdb.DuckDBPyConnection, kind: str, delivery_ids: Sequence[str]) -> LandingVerdict:
+    """The landing verdict on some deliveries, as it was kept."""
+    known = {d: v for d, v in _verdicts(connection).items() if d in delivery_ids}
+    results = connection.execute(
+        """SELECT check_id, kind, delivery_id, source_id, organisation_id, table_name, column_name, rule, severity,
+                  dimension, outcome, checked_count, failed_count, failed_record_count, message, why, fix
+           FROM ops.dq_result WHERE stage = ? AND list_contains(?, delivery_id) ORDER BY check_id, delivery_id""",
+        [quality.LANDING, list(delivery_ids)],
+    ).fetchall()
+    names = {"table": "table_name", "file": "file_name", "line": "line_number", "column": "column_name"}
+    columns = ", ".join(f"{names.get(name, name)} AS {quoted(name)}" for name in FINDING_SCHEMA.names)
+    findings = (
+        connection.execute(
+            f"SELECT {columns} FROM ops.dq_finding WHERE stage = ? AND list_contains(?, delivery_id) ORDER BY ALL",
+            [quality.LANDING, list(delivery_ids)],
+        )
+        .to_arrow_table()
+        .cast(FINDING_SCHEMA)
+    )
+    return LandingVerdict(
+        kind=kind,
+        results=[_result(row) for row in results],
+        quarantine=findings.filter(pc.equal(findings["severity"], "record")),
+        warnings=findings.filter(pc.equal(findings["severity"], "warning")),
+        status={d: v.status for d, v in known.items()},
+        reasons={d: list(v.reasons) for d, v in known.items()},
+        row_counts={d: dict(v.row_counts) for d, v in known.items()},
+        held_back={d: v.held_back_count for d, v in known.items()},
+    )
+
+
+def _result(row: Sequence[Any]) -> CheckResult:
+    names = [f.name for f in fields(CheckResult)]
+    return CheckResult(**{**dict(zip(names, row, strict=True)), "outcome": Outcome(row[10])})
+
+
+# The final gate -----------------------------------------------------------------------------------------------------
+
+
+def check_loaded(
+    region: Region, connection: duckdb.DuckDBPyConnection, vault: Vault, ordered: Mapping[str, Sequence[Landed]]
+) -> list[CheckResult]:
+    """Judge the loaded warehouse: follow open findings, find orphans and answers that attach to nobody, report them."""
+    from expectations.warehouse import check_warehouse
+
+    quality.resolve(connection)
+    verdict = check_warehouse(connection)
+    quality.store_warehouse(connection, verdict)
+    concerned = {*verdict.quarantine["delivery_id"].to_pylist(), *verdict.warnings["delivery_id"].to_pylist()}
+    for kind in sorted({landed.kind for deliveries in ordered.values() for landed in deliveries}):
+        mine = [d for ds in ordered.values() for d in ds if d.kind == kind and d.delivery_id in concerned]
+        if mine:
+            stored = _stored_verdict(connection, kind, [d.delivery_id for d in mine])
+            _report(region, vault, stored, mine, verdict)
+    return verdict.results
+
+
+def check_final(connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]]) -> list[CheckResult]:
+    """Judge what is about to be published, and that no landed row is unaccounted for."""
+    from expectations.warehouse import check_publish
+
+    results = [*check_publish(connection), *_row_accounts(connection, ordered)]
+    quality.store_publish(connection, results)
+    return results
+
+
+def _row_accounts(connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]]) -> list[CheckResult]:
+    """Rows in = rows current + superseded + quarantined + refused, for every delivery and table.
+
+    Each term is counted where it lies: landed rows in the manifest, current and superseded ones in the raw tables (an
+    unchanged row is superseded by the same text that is stored already), held ones in the findings.
+    """
+    state = statuses(connection)
+    accounts = connection.execute(
+        "SELECT source_id, delivery_id, table_name, quarantined_count, unchanged_count FROM ops.row_account"
+    ).fetchall()
+    noted = {(source, delivery, table): (held, same) for source, delivery, table, held, same in accounts}
+    results = []
+    for source_id, deliveries in ordered.items():
+        stored = _stored_rows(connection, source_id, deliveries[0].kind) if deliveries else {}
+        wrong: list[str] = []
+        checked = 0
+        for landed in deliveries:
+            if state[landed.delivery_id][0] != "loaded":
+                continue
+            for table, landed_count in landed.rows.items():
+                checked += 1
+                held, same = noted.get((source_id, landed.delivery_id, table), (0, 0))
+                found = stored.get((landed.delivery_id, table), 0)
+                if landed_count != held + same + found:
+                    wrong.append(
+                        f"{landed.name}, {table}: {landed_count} landed, {found} stored, {same} unchanged, {held} held"
+                    )
+        results.append(_account_result(source_id, deliveries, checked, wrong))
+    return results
+
+
+def _account_result(source_id: str, deliveries: Sequence[Landed], checked: int, wrong: Sequence[str]) -> CheckResult:
+    outcome = Outcome.FAIL if wrong else Outcome.PASS if checked else Outcome.NOT_APPLICABLE
+    return CheckResult(
+        check_id=f"{ACCOUNT_CHECK}.{source_id}",
+        kind="warehouse",
+        delivery_id="",
+        source_id=source_id,
+        organisation_id=deliveries[0].organisation_id if deliveries else "",
+        table="raw",
+        column=None,
+        rule="row_account",
+        severity="error",
+        dimension="completeness",
+        outcome=outcome,
+        checked_count=checked,
+        failed_count=len(wrong),
+        failed_records=len(wrong),
+        message="; ".join(wrong[:5]) or "every landed row is accounted for",
+        why="A row that is nowhere was lost.",
+        fix="Remove warehouse/ and run again; report it if it comes back.",
+    )
+
+
+def _stored_rows(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str) -> dict[tuple[str, str], int]:
+    """(delivery, table) → rows in the raw tables, whatever their status."""
+    selects = " UNION ALL ".join(
+        f"SELECT _delivery_id, '{name}' AS table_name, count(*) AS n FROM raw.{quoted(raw_name(kind, name))} "
+        "WHERE _source_id = $source GROUP BY ALL"
+        for name in connectors()[kind].tables
+    )
+    rows = connection.execute(selects, {"source": source_id}).fetchall()
+    return {(delivery, table): count for delivery, table, count in rows}

@@ -1,0 +1,97 @@
+"""The short summary at the end of a run.
+
+What belongs here: counting what a run left behind, for a person. What does not: the counts' meaning.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import duckdb
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestration.region import Region
+from orchestration.runner import RunOutcome
+from orchestration.warehouse import connect
+
+_WORST = 4
+"""Reasons for held-back rows that are listed."""
+
+
+def summarise(region: Region, outcome: RunOutcome) -> RenderableType:
+    """What the region holds after a run, and what to try next."""
+    grid = Table.grid(padding=(0, 2))
+    with connect(region.warehouse_path, read_only=True) as connection:
+        grid.add_row("organisations", str(len(region.organisations)))
+        grid.add_row("deliveries", _deliveries(connection))
+        grid.add_row("rows landed", f"{_landed(connection):,}")
+        grid.add_row("rows held back", _held_back(connection))
+        grid.add_row("checks", _checks(connection))
+        grid.add_row("KPIs published", _kpis(connection))
+    grid.add_row("release", _shown(outcome.release))
+    head = f"Published {outcome.release.name}" if outcome.is_new else f"Nothing changed since {outcome.release.name}"
+    return Group(Text(head, style="bold"), grid, Text(), *_next(region, outcome))
+
+
+def _deliveries(connection: duckdb.DuckDBPyConnection) -> str:
+    rows = connection.execute("SELECT status, count(*) FROM ops.delivery GROUP BY status ORDER BY status").fetchall()
+    return ", ".join(f"{count} {status}" for status, count in rows)
+
+
+def _landed(connection: duckdb.DuckDBPyConnection) -> int:
+    return _one(connection, "SELECT coalesce(sum(landed_count + rejected_count), 0) FROM ops.row_account")
+
+
+def _held_back(connection: duckdb.DuckDBPyConnection) -> str:
+    total = _one(
+        connection,
+        "SELECT count(DISTINCT (delivery_id, table_name, file_name, row_number)) FROM ops.quarantine "
+        "WHERE status = 'open'",
+    )
+    rows = connection.execute(
+        """SELECT rule, count(DISTINCT (delivery_id, table_name, file_name, row_number)) AS n FROM ops.quarantine
+           WHERE status = 'open' GROUP BY rule ORDER BY n DESC, rule"""
+    ).fetchall()
+    reasons = [f"{rule} {count}" for rule, count in rows[:_WORST]]
+    more = [f"{len(rows) - _WORST} more reasons"] if len(rows) > _WORST else []
+    return f"{total:,}" + (f" ({', '.join(reasons + more)})" if rows else "")
+
+
+def _checks(connection: duckdb.DuckDBPyConnection) -> str:
+    rows = dict(connection.execute("SELECT outcome, count(*) FROM ops.dq_result GROUP BY outcome").fetchall())
+    named = (("pass", "passed"), ("fail", "failed"), ("error", "errored"), ("not_applicable", "not applicable"))
+    return ", ".join(f"{rows.get(outcome, 0):,} {word}" for outcome, word in named)
+
+
+def _kpis(connection: duckdb.DuckDBPyConnection) -> str:
+    kpis = _one(connection, "SELECT count(DISTINCT kpi_id) FROM pub.pub_kpi_timeseries")
+    rows = _one(connection, "SELECT count(*) FROM pub.pub_kpi_timeseries")
+    return f"{kpis} in {rows:,} figures"
+
+
+def _next(region: Region, outcome: RunOutcome) -> list[RenderableType]:
+    file = _shown(region.path)
+    organisation = next(iter(region.organisations))
+    latest = _shown(region.releases_dir / "latest" / "served.duckdb")
+    return [
+        Text("Next:"),
+        Text(f"  trigpoint quarantine list --region {file}"),
+        Text(f"  trigpoint explain OC-05 --organisation {organisation} --period FY2024 --region {file}"),
+        Text(
+            f'  python -c "import duckdb; print(duckdb.connect({latest!r}, read_only=True).table({"pub.pub_kpi_timeseries"!r}))"'
+        ),
+    ]
+
+
+def _shown(path: Path) -> str:
+    """Relative to where the person is, if that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
