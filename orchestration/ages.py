@@ -40,7 +40,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, ta
     if identity is None:
         return
     wanted = " UNION ".join(
-        f"SELECT {quoted(person)} AS person_code, {parsed_date(quoted(on))} AS on_date "
+        f"SELECT DISTINCT {quoted(person)} AS person_code, {parsed_date(quoted(on))} AS on_date "
         f"FROM raw.{quoted(raw_name(kind, name))} WHERE _source_id = $source AND _status IN ('current', 'orphan')"
         for name, person, on in identity.ages_on
     )
