@@ -17,6 +17,9 @@ from orchestration.region import Region
 from orchestration.runner import RunOutcome
 from orchestration.warehouse import connect
 
+_PEEK = (
+    """python -c "import duckdb; duckdb.connect('{path}', read_only=True).sql('from pub.pub_kpi_timeseries').show()\""""
+)
 _WORST = 4
 """Reasons for held-back rows that are listed."""
 
@@ -80,9 +83,7 @@ def _next(region: Region, outcome: RunOutcome) -> list[RenderableType]:
         Text("Next:"),
         Text(f"  trigpoint quarantine list --region {file}"),
         Text(f"  trigpoint explain OC-05 --organisation {organisation} --period FY2024 --region {file}"),
-        Text(
-            f'  python -c "import duckdb; print(duckdb.connect({latest!r}, read_only=True).table({"pub.pub_kpi_timeseries"!r}))"'
-        ),
+        Text(f"  {_PEEK.format(path=latest)}"),
     ]
 
 
