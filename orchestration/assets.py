@@ -4,8 +4,6 @@ What belongs here: kinds of assets, made by small factories from the region file
 that holds the stages. What does not: what a stage does (``pipeline``), and when it runs (``automation``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property

@@ -17,9 +17,7 @@ from orchestration.region import Region
 from orchestration.runner import RunOutcome
 from orchestration.warehouse import connect
 
-_PEEK = (
-    """python -c "import duckdb; duckdb.connect('{path}', read_only=True).sql('from pub.pub_kpi_timeseries').show()\""""
-)
+_PEEK = "python -c \"import duckdb; duckdb.connect('{path}').sql('from pub.pub_kpi_timeseries').show()\""
 _WORST = 4
 """Reasons for held-back rows that are listed."""
 
