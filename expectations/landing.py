@@ -320,15 +320,16 @@ class _Gate:
     def _not_applicable(self, check: Check) -> set[str]:
         """Deliveries to which the check does not apply; each gets its reason."""
         reasons: dict[str, str] = {}
-        for delivery_id, delivery in self.deliveries.items():
-            if delivery.refusal and check.table != DELIVERY:
-                reasons[delivery_id] = f"the delivery could not be read ({delivery.refusal.rule})"
-            elif not self._rows_of(check).get(delivery_id, 0) and check.table not in (DELIVERY, REJECT):
-                reasons[delivery_id] = "no rows"
+        if check.table not in (DELIVERY, REJECT):
+            rows = self._rows_of(check)
+            reasons = {delivery_id: "no rows" for delivery_id in self.deliveries if not rows.get(delivery_id, 0)}
         applies = check.rule.applies
         if applies is not None:
             elsewhere = f"SELECT _delivery_id, 1 FROM {DELIVERY} WHERE NOT coalesce(({applies.when}), false)"
-            reasons = {**dict.fromkeys(self._counts(elsewhere), applies.otherwise), **reasons}
+            reasons.update(dict.fromkeys(self._counts(elsewhere), applies.otherwise))
+        if check.table != DELIVERY:
+            refused = {d: delivery.refusal.rule for d, delivery in self.deliveries.items() if delivery.refusal}
+            reasons.update({d: f"the delivery could not be read ({rule})" for d, rule in refused.items()})
         for delivery_id, reason in reasons.items():
             self.verdicts[check.check_id, delivery_id] = _Verdict(Outcome.NOT_APPLICABLE, note=reason)
         return set(reasons)
@@ -471,6 +472,7 @@ class _Gate:
                 verdict = self.verdicts[check.check_id, delivery.delivery_id]
                 checked = self._rows_of(check).get(delivery.delivery_id, 0)
                 applicable = verdict.outcome is not Outcome.NOT_APPLICABLE
+                is_refusal = verdict.outcome is Outcome.FAIL and check.rule.then == "refuse"
                 results.append(
                     CheckResult(
                         check_id=check.check_id,
@@ -489,7 +491,7 @@ class _Gate:
                         failed_records=verdict.failed_records,
                         message=self._sentence(check, delivery, verdict),
                         why=check.sentence(check.rule.why),
-                        fix=check.sentence(check.rule.fix),
+                        fix=delivery.refusal.fix if delivery.refusal and is_refusal else check.sentence(check.rule.fix),
                     )
                 )
         return results
@@ -500,7 +502,7 @@ class _Gate:
             return verdict.note
         text = check.sentence(check.rule.message)
         if check.table == DELIVERY:
-            if delivery.refusal and check.rule.rule == delivery.refusal.rule:
+            if delivery.refusal and check.rule.then == "refuse":
                 return delivery.refusal.message
             return _filled(text, self._facts(delivery.delivery_id))
         return f"{text} ({verdict.failed_count} of {self._rows_of(check).get(delivery.delivery_id, 0)} rows)"

@@ -202,6 +202,11 @@ def load_suite(kind: str, tables: Mapping[str, Table] | None, suites_dir: Path, 
     return Suite(kind, {**relations, **written.relations}, tuple(checks.values()))
 
 
+def code_lists_of(suite: Suite) -> dict[tuple[str, str], CodeList]:
+    """(table, column) → the code list that its values are checked against."""
+    return {(c.table, str(c.column)): c.rule.code_list for c in suite.checks if c.rule.code_list is not None}
+
+
 def _expand(
     kind: str, suite: SuiteFile, rule: Rule, tables: Mapping[str, Table] | None, reference_dir: Path
 ) -> Iterator[Check]:
