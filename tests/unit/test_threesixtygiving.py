@@ -643,6 +643,32 @@ def test_elements_that_are_no_grants_are_rejected_one_by_one() -> None:
     assert outcome.facts.details["publisher"] == "Example Fund"
 
 
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*sorted(vocabulary().grant), "id", "name", "x", "location"]), inner, max_size=5
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(ANY_JSON, max_size=4))
+def test_any_json_under_grants_is_rows_and_rejects(
+    tmp_path_factory: pytest.TempPathFactory, elements: list[Any]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "a.json"
+    sound = {"id": "sound", "currency": "GBP", "title": "half a pair: \ud800"}
+    outcome = read(as_json(path, [*elements, sound]))
+    assert len(outcome.grants) + len(outcome.rejects) == len(elements) + 1
+    assert outcome.grants[-1]["grantKey"] == "sound"
+    numbers = [row["_row_number"] for row in outcome.grants] + [reject.row_number for reject in outcome.rejects]
+    assert sorted(numbers) == list(range(1, len(elements) + 2))
+
+
 @pytest.mark.parametrize("content", [b"[1, 2]", b'{"grants": []}', b'{"grants": {"id": 1}}', b"[]", b'"grants"'])
 def test_json_without_grants_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.json"

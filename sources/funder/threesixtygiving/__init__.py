@@ -18,9 +18,9 @@ What becomes of a delivery:
   grant is always joined with the parts that it was delivered with.
 * A delivery adds and replaces by ``grantKey``: the later ``modifiedAt`` (``dateModified`` in UTC) wins. Absence deletes
   only with ``regime: full``.
-* Of a grant to an individual, the title and all columns beyond the standard are masked, and so are places finer than a
-  ward. Columns beyond the standard whose header speaks of a person are masked for every grant. The original bytes of a
-  delivery are in the vault.
+* Of a grant to an individual, the title, the URL and all columns beyond the standard are masked, and so are places
+  finer than a ward. Columns beyond the standard whose header speaks of a person are masked for every grant. The
+  original bytes of a delivery are in the vault.
 
 The region file's ``mapping`` (all keys optional)::
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sources.funder.threesixtygiving import fields
-from sources.funder.threesixtygiving.fields import DERIVED, Leaf
+from sources.funder.threesixtygiving.fields import CHILDREN, DERIVED, Leaf
+from sources.funder.threesixtygiving.records import Part, Record
 from sources.spec import Table
 
 EXTRA_TYPE = pa.map_(pa.string(), pa.string())
@@ -34,55 +34,52 @@ class Block:
     children: Mapping[str, pa.Table]
 
 
-@dataclass
-class Record:
-    """A grant of a JSON or XLSX file, before it is put into a block."""
-
-    leaves: dict[Leaf, str]
-    extra: dict[str, str]
-    file: str
-    row_number: int
-    line: int
-
-
 def block_of(records: Sequence[Record]) -> Block:
     """Records as grants and their parts."""
-    grants: list[dict[str, str]] = []
-    parts: dict[str, list[dict[str, Any]]] = {}
+    grants = [_placed(record) for record in records]
+    elements: dict[str, list[tuple[int, str, int, Part]]] = {}
     for parent, record in enumerate(records):
-        grant: dict[str, str] = {}
-        elements: dict[tuple[str, str, int], dict[str, Any]] = {}
-        for leaf, text in record.leaves.items():
-            place = fields.place(leaf)
-            if place.table != "grant":
-                element = elements.setdefault((place.table, leaf.key, leaf.number), {"_extra": {}})
-                (element if place.column else element["_extra"])[place.column or leaf.sub] = text
-            elif place.column is None:
-                record.extra[leaf.path] = text
-            else:
-                grant[place.column] = text
-        grants.append(grant)
-        for (table, key, number), element in sorted(elements.items()):
-            parts.setdefault(table, []).append({**element, "arrayName": key, "_parent": parent, "_number": number})
+        for (key, number), part in record.parts.items():
+            if key in CHILDREN:
+                elements.setdefault(CHILDREN[key], []).append((parent, key, number, part))
     rows = _arrays(grants, fields.tables()["grant"])
     rows["_extra"] = pa.array([list(record.extra.items()) for record in records], EXTRA_TYPE)
     rows["_file"] = pa.array([record.file for record in records], pa.string())
     rows["_row_number"] = pa.array([record.row_number for record in records], pa.int64())
     rows["_line"] = pa.array([record.line for record in records], pa.int64())
-    return Block(pa.table(rows), {table: _part_table(table, found) for table, found in parts.items()})
+    return Block(pa.table(rows), {table: _part_table(table, found) for table, found in elements.items()})
 
 
-def _part_table(table: str, elements: Sequence[dict[str, Any]]) -> pa.Table:
-    rows = _arrays(elements, fields.tables()[table])
-    rows["_extra"] = pa.array([list(element["_extra"].items()) for element in elements], EXTRA_TYPE)
-    for name in ("_parent", "_number"):
-        rows[name] = pa.array([element[name] for element in elements], pa.int64())
+def _placed(record: Record) -> dict[str, str]:
+    """Columns of ``grant``: its own fields, and those of its parts that have no table of their own."""
+    grant = record.grant
+    for (key, number), part in record.parts.items():
+        if key in CHILDREN:
+            continue
+        for sub, text in part.items():
+            column = fields.place(Leaf(key, number, sub)).column
+            if column is None:
+                record.extra[Leaf(key, number, sub).path] = text
+            else:
+                grant[column] = text
+    return grant
+
+
+def _part_table(table: str, elements: Sequence[tuple[int, str, int, Part]]) -> pa.Table:
+    parents, keys, numbers, parts = zip(*elements, strict=True)
+    rows = _arrays(parts, fields.tables()[table])
+    rows["arrayName"] = pa.array(keys, pa.string())
+    columns = set(fields.tables()[table].column_names)
+    rows["_extra"] = pa.array([[(s, part[s]) for s in part if s not in columns] for part in parts], EXTRA_TYPE)
+    rows["_parent"] = pa.array(parents, pa.int64())
+    rows["_number"] = pa.array(numbers, pa.int64())
     return pa.table(rows)
 
 
-def _arrays(records: Sequence[Mapping[str, Any]], table: Table) -> dict[str, pa.Array]:
+def _arrays(records: Sequence[Mapping[str, str]], table: Table) -> dict[str, pa.Array]:
     names = [name for name in table.column_names if name not in DERIVED and name != "arrayIndex"]
-    return {name: pa.array([record.get(name) for record in records], pa.string()) for name in names}
+    rows = pa.array(records, pa.struct([(name, pa.string()) for name in names]))
+    return dict(zip(names, rows.flatten(), strict=True))
 
 
 def split(rows: pa.Table, by_path: Mapping[str, Leaf]) -> Block:

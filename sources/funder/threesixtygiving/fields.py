@@ -11,7 +11,7 @@ A field is named by its path, such as ``recipientOrganization/0/name``. A spread
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache, lru_cache
@@ -184,77 +184,6 @@ def header_of(leaf: Leaf) -> str:
     sub = vocabulary().objects[field.kind].get(leaf.sub)
     number = f"{leaf.number}:" if leaf.number else ""
     return f"{field.title}:{number}{sub.title if sub else leaf.sub}"
-
-
-# JSON -------------------------------------------------------------------------------------------------------------
-
-
-def leaves(grant: Mapping[str, Any]) -> tuple[list[tuple[Leaf, str]], dict[str, str]]:
-    """The values of one JSON grant: those of the standard, and by path those that it does not know or that have
-    another shape than it says. Numbers must have been read as text; what is empty is left out."""
-    known: list[tuple[Leaf, str]] = []
-    extra: dict[str, str] = {}
-    for key, value in grant.items():
-        field = vocabulary().grant.get(key)
-        if field is None:
-            extra.update(_flat(key, value))
-        elif field.kind in ("text", "texts"):
-            text = _text(value, field.kind)
-            if text:
-                known.append((Leaf(key), text))
-            elif text is None:
-                extra.update(_flat(key, value))
-        else:
-            _walk_objects(field, value, known, extra)
-    return known, extra
-
-
-def _walk_objects(field: Field, value: Any, known: list[tuple[Leaf, str]], extra: dict[str, str]) -> None:
-    elements = value if isinstance(value, list) else [value]
-    fields = vocabulary().objects[field.kind]
-    for index, element in enumerate(elements):
-        if not isinstance(element, dict) or (index and not field.many):
-            extra.update(_flat(f"{field.key}/{index}" if isinstance(value, list) else field.key, element))
-            continue
-        for sub, inner in element.items():
-            sub_field = fields.get(sub)
-            kind = sub_field.kind if sub_field is not None else None
-            text = _text(inner, kind) if kind in ("text", "texts") else None
-            if text:
-                known.append((Leaf(field.key, index, sub), text))
-            elif kind not in (None, "text", "texts"):
-                known += [(Leaf(field.key, index, name), value) for name, value in _flat(sub, inner)]
-            elif text is None:
-                extra.update(_flat(f"{field.key}/{index}/{sub}", inner))
-
-
-def _text(value: Any, kind: str | None) -> str | None:
-    """A value as text if it has the shape of its kind, else None; lists of texts are joined by ``;``."""
-    if isinstance(value, str):
-        return value
-    if kind == "texts" and isinstance(value, list):
-        parts = [_scalar(part) for part in value]
-        return ";".join(part for part in parts if part) if all(part is not None for part in parts) else None
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else None
-
-
-def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Every scalar under ``value`` with its path; empty values are left out."""
-    pending = [(path, value)]
-    while pending:
-        at, item = pending.pop()
-        if isinstance(item, dict):
-            pending += [(f"{at}/{key}", inner) for key, inner in item.items()]
-        elif isinstance(item, list):
-            pending += [(f"{at}/{index}", inner) for index, inner in enumerate(item)]
-        elif text := _scalar(item):
-            yield at, text
 
 
 # Landing ----------------------------------------------------------------------------------------------------------

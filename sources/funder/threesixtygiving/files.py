@@ -20,12 +20,11 @@ from sources.connector import Reject
 from sources.csv_reader import read_csv, read_header
 from sources.delivery import Delivery
 from sources.errors import RefusedError
-from sources.funder.threesixtygiving import fields
-from sources.funder.threesixtygiving.blocks import Block, Record, block_of, column_of, split
-from sources.funder.threesixtygiving.fields import Leaf
+from sources.funder.threesixtygiving.blocks import Block, block_of, column_of, split
 from sources.funder.threesixtygiving.headers import Findings, check_headers, holds_grants, no_grants, targets_of
 from sources.funder.threesixtygiving.mapping import Options
 from sources.funder.threesixtygiving.moments import utc
+from sources.funder.threesixtygiving.records import Record, record_of
 from sources.funder.threesixtygiving.sheets import attach, sheets_of
 from sources.json_reader import Record as Element
 from sources.json_reader import read_records
@@ -125,8 +124,7 @@ def _json_blocks(delivery: Delivery, name: str, options: Options, findings: Find
             if not _is_grant(item.value):
                 yield _no_grant(name, number, item)
                 continue
-            leaves, extra = fields.leaves(item.value)
-            records.append(Record(dict(leaves), extra, name, number, item.line))
+            records.append(record_of(item.value, name, number, item.line))
             if len(records) == BLOCK_RECORDS:
                 yield block_of(records)
                 records = []
@@ -198,7 +196,7 @@ def _xlsx_blocks(delivery: Delivery, name: str, options: Options, findings: Find
         records += sheet.records(f"{name}#{sheet.name}" if len(main) + len(parts) > 1 else name)
     first: dict[str, Record] = {}
     for record in records:
-        first.setdefault(record.leaves.get(Leaf("id"), ""), record)
+        first.setdefault(record.grant.get("id", ""), record)
     for sheet in parts:
         yield from attach(sheet, f"{name}#{sheet.name}", first)
     for start in range(0, len(records), BLOCK_RECORDS):

@@ -142,8 +142,10 @@ def _masked(grants: pa.Table, children: Mapping[str, pa.Table]) -> tuple[pa.Tabl
         personal[parents.to_numpy()] = True
         children["recipient_individual"] = _set(individuals, "grantTitle", grants["title"].take(parents))
     of_person = pa.array(personal)
-    title = pc.if_else(pc.and_(of_person, pc.is_valid(grants["title"])), pa.scalar(MASK), grants["title"])
-    grants = _set(_set(grants, "title", title), "_extra", _masked_extra(grants["_extra"], personal))
+    for column in ("title", "url"):
+        hidden = pc.and_(of_person, pc.is_valid(grants[column]))
+        grants = _set(grants, column, pc.if_else(hidden, pa.scalar(MASK), grants[column]))
+    grants = _set(grants, "_extra", _masked_extra(grants["_extra"], personal))
     for name, part in children.items():
         inherited = personal[part["_parent"].to_numpy()]
         part = _set(part, "_extra", _masked_extra(part["_extra"], inherited))

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from sources.connector import Reject
 from sources.errors import RefusedError
 from sources.funder.threesixtygiving import fields
-from sources.funder.threesixtygiving.blocks import Record
 from sources.funder.threesixtygiving.fields import Leaf
 from sources.funder.threesixtygiving.headers import Findings, holds_grants, no_grants, targets_of
 from sources.funder.threesixtygiving.mapping import Options
+from sources.funder.threesixtygiving.records import Record
 from sources.xlsx_reader import Workbook
 
 
@@ -48,18 +48,17 @@ class Sheet:
             if line <= self.header_row:
                 continue
             number += 1
-            leaves: dict[Leaf, str] = {}
-            extra: dict[str, str] = {}
+            record = Record(file, number, line)
             for position, text in enumerate(cells):
                 if text is None:
                     continue
                 header = self.headers[position] if position < len(self.headers) else f"column {position + 1}"
                 leaf = self.targets.get(header)
                 if leaf is None:
-                    extra[header] = text
+                    record.extra[header] = text
                 else:
-                    leaves[leaf] = text
-            yield Record(leaves, extra, file, number, line)
+                    record.setdefault(leaf, text)
+            yield record
 
 
 def sheets_of(book: Workbook, options: Options, findings: Findings) -> tuple[list[Sheet], list[Sheet]]:
@@ -106,7 +105,7 @@ def attach(sheet: Sheet, file: str, grants: Mapping[str, Record]) -> Iterator[Re
     """Add a sheet's rows to the grants that they name. A row about an element that the grant already has (of the same
     identifier) adds to it, any other row is one more element; a value that is there already is kept beside it."""
     for row in sheet.records(file):
-        grant = grants.get(row.leaves.pop(Leaf("id"), ""))
+        grant = grants.get(row.grant.pop("id", ""))
         if grant is None:
             yield Reject(
                 "grant",
@@ -119,21 +118,21 @@ def attach(sheet: Sheet, file: str, grants: Mapping[str, Record]) -> Iterator[Re
                 fields.header_of(Leaf("id")),
             )
             continue
-        numbers = {key: _element_number(grant, row, key) for key in {leaf.key for leaf in row.leaves if leaf.sub}}
-        for leaf, text in row.leaves.items():
-            at = leaf._replace(number=numbers.get(leaf.key, 0))
-            if grant.leaves.setdefault(at, text) != text:
-                row.extra[at.path] = text
+        for key, text in row.grant.items():
+            if grant.setdefault(Leaf(key), text) != text:
+                row.extra[key] = text
+        for (key, _), part in row.parts.items():
+            number = _element_number(grant, key, part.get("id"))
+            for name, text in part.items():
+                if grant.setdefault(Leaf(key, number, name), text) != text:
+                    row.extra[Leaf(key, number, name).path] = text
         for header, text in row.extra.items():
             grant.extra[f"{sheet.name}!{row.line}:{header}"] = text
 
 
-def _element_number(grant: Record, row: Record, key: str) -> int:
+def _element_number(grant: Record, key: str, identifier: str | None) -> int:
     if not fields.vocabulary().grant[key].many:
         return 0
-    wanted = next((text for leaf, text in row.leaves.items() if leaf.key == key and leaf.sub == "id"), None)
-    present = [(leaf, text) for leaf, text in grant.leaves.items() if leaf.key == key]
-    for leaf, text in present:
-        if leaf.sub == "id" and text == wanted:
-            return leaf.number
-    return max((leaf.number for leaf, _ in present), default=-1) + 1
+    present = {number: part for (of, number), part in grant.parts.items() if of == key}
+    same = (number for number, part in present.items() if identifier and part.get("id") == identifier)
+    return next(same, max(present, default=-1) + 1)
