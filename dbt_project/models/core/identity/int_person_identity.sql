@@ -9,6 +9,7 @@ with usable as (
     select
         source_person_key,
         source_id,
+        case when birth_status = 'valid' then birth_month end as birth_month,
         -- 'full' says that the sender vouches for the value; a sender that grades nothing leaves NULL.
         case
             when national_id_status = 'valid' and coalesce(national_id_quality_code, 'full') = 'full'
@@ -29,7 +30,9 @@ with_id as (
 ),
 
 id_person as (
-    select id_person_key, count(*) as code_count from with_id group by id_person_key
+    select id_person_key, count(*) as code_count, count(distinct birth_month) as birth_month_count
+    from with_id
+    group by id_person_key
 ),
 
 -- Persons of step 1 by the names and birth dates on their records.
@@ -86,7 +89,7 @@ select
     w.source_person_key,
     w.id_person_key as person_key,
     case when p.code_count > 1 then 'national_id' else 'own_code' end as match_rule_code,
-    false as is_ambiguous
+    p.birth_month_count > 1 as is_doubtful
 from with_id as w
 inner join id_person as p on p.id_person_key = w.id_person_key
 union all

@@ -6,7 +6,7 @@ select
     i.match_rule_code,
     case i.match_rule_code when 'national_id' then 'exact' when 'name_birth' then 'probable' else 'none' end
         as confidence_code,
-    i.is_ambiguous,
+    i.is_doubtful,
     p.person_code,
     {{ provenance('p') }}
 from {{ ref('int_person_identity') }} as i

@@ -1,0 +1,78 @@
+"""What the core models state twice, held against each other: lists in macros, seeds, specifications, restrictions."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import re
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from orchestration.project import DBT_PROJECT
+from sources.connector import connectors
+
+MODELS = DBT_PROJECT / "models"
+MACROS = DBT_PROJECT / "macros"
+
+
+def _given(macro: str, *files: Path) -> list[object]:
+    """What a macro returns that hands back a literal list."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    environment = jinja2.Environment(autoescape=False)  # noqa: S701  no HTML
+    environment.globals["return"] = lambda value: repr(value)
+    rendered = environment.from_string(text + "{{ " + macro + "() }}").render()
+    found = ast.literal_eval(rendered.strip())
+    assert isinstance(found, list)
+    return found
+
+
+def _read(pattern: str) -> dict[str, str]:
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(MODELS.glob(pattern))}
+
+
+def test_every_raw_table_about_a_person_that_staging_reads_can_make_a_person_dirty() -> None:
+    declared = yaml.safe_load((MODELS / "staging" / "hmis_csv" / "_hmis_csv.yml").read_text(encoding="utf-8"))
+    read = {
+        table["name"].removeprefix("hmis_csv__")
+        for source in declared["sources"]
+        for table in source["tables"]
+        if table["name"].startswith("hmis_csv__")
+    }
+    tables = connectors()["hmis_csv"].tables
+    about_persons = {name for name in read if name in tables and "PersonalID" in tables[name].column_names}
+    assert about_persons == set(_given("hmis_person_tables", MACROS / "core" / "changed_persons.sql"))
+
+
+def test_data_quality_elements_are_those_of_the_seed() -> None:
+    with (DBT_PROJECT / "seeds" / "ref_dq_element.csv").open(encoding="utf-8") as file:
+        seed = {row["element_code"]: row["kind_code"] for row in csv.DictReader(file)}
+    kinds = {"value": "completeness", "recorded": "timeliness", "passes": "consistency"}
+    elements = _given("dq_elements", MACROS / "core" / "data_quality.sql")
+    made = {e["code"]: next(kind for key, kind in kinds.items() if key in e) for e in elements if isinstance(e, dict)}
+    assert made == seed
+
+
+def test_single_answers_never_leave_core() -> None:
+    """Safeguarding items are among them: what is published, benchmarked or counted reads scores, not answers."""
+    for layer in ("kpi", "benchmark", "publish"):
+        for name, sql in _read(f"{layer}/**/*.sql").items():
+            assert "fct_assessment_item" not in sql, f"{name} reads single answers"
+
+
+def test_facts_of_persons_are_made_again_for_dirty_persons_only() -> None:
+    """An incremental model deletes and selects by dirty persons; one without the other would lose or double rows."""
+    incremental = {name: sql for name, sql in _read("core/**/*.sql").items() if "materialized='incremental'" in sql}
+    assert incremental
+    for name, sql in incremental.items():
+        if name == "dirty_person":
+            continue
+        assert "delete_dirty(this)" in sql, f"{name} keeps what it makes again"
+        assert re.search(r"dirty_only\(", sql), f"{name} makes everything again"
+
+
+def test_core_depends_neither_on_the_as_of_date_nor_on_the_clock() -> None:
+    for name, sql in _read("core/**/*.sql").items():
+        assert "as_of" not in sql, name
+        assert not re.search(r"\bnow\(|current_date|current_timestamp", sql, re.IGNORECASE), name
