@@ -18,7 +18,7 @@ from sources.sample.columns import Column, Constant, Labels
 from sources.sample.draws import Draws, weighted
 from sources.sample.files import Insertion, write_zip
 from sources.sample.hmis import Course
-from sources.sample.hmis_defects import WARNED, Guest
+from sources.sample.hmis_defects import Guest
 from sources.sample.hmis_tables import person_ids
 from sources.sample.odk_export import COMMENTS, Form, FormFiles, Repeat, Responses, single
 from sources.sample.planted import Defect, DeliveryFact, Ledger
@@ -329,5 +329,3 @@ def _millrace(d: OdkDefects) -> None:
 
 
 _PLANS: dict[str, Callable[[OdkDefects], None]] = {"harbour": _harbour, "tidewell": _tidewell, "millrace": _millrace}
-
-__all__ = ["MUST", "ODK_SOURCES", "WARNED", "OdkSource", "OdkWriter", "instrument_lines", "mapping_of"]
