@@ -115,9 +115,9 @@
             {%- endif -%}
         {%- endfor -%}
         {%- set meta = model.config.meta -%}
-        {%- if meta.get('domain') not in ['case', 'survey', 'funder'] -%}
+        {%- if meta.get('domain') not in ['case_management', 'survey', 'funder'] -%}
             {%- do problems.append("semantic model '" ~ model.name ~ "' (" ~ model.original_file_path
-                ~ "): meta.domain must be case, survey or funder.") -%}
+                ~ "): meta.domain must be case_management, survey or funder.") -%}
         {%- endif -%}
         {%- for measure in model.measures -%}
             {%- set anchor = measure.agg_time_dimension or model.defaults.agg_time_dimension -%}
@@ -138,6 +138,7 @@
                 'columns': columns,
                 'member_key': (model.entities | selectattr('type', 'equalto', 'primary') | first).expr,
                 'dimension_names': model.dimensions | map(attribute='name') | list,
+                'person_attributes': _kpi_person_attributes(model),
                 'interval': measure_meta.get('interval'),
                 'disclosure': measure_meta.get('disclosure', 'person'),
                 'domain': meta.get('domain'),
@@ -146,6 +147,15 @@
         {%- endfor -%}
     {%- endfor -%}
     {{ return(measures) }}
+{%- endmacro %}
+
+{#- Dimensions that the YAML marks as attributes of the person, the same on all rows of one person. -#}
+{% macro _kpi_person_attributes(model) -%}
+    {%- set names = [] -%}
+    {%- for dimension in model.dimensions if ((dimension.config or {}).get('meta') or {}).get('attribute_of') == 'person' -%}
+        {%- do names.append(dimension.name) -%}
+    {%- endfor -%}
+    {{ return(names) }}
 {%- endmacro %}
 
 {#- Counts are BIGINT; sums are BIGINT over whole numbers and DECIMAL over anything else, never DOUBLE. -#}

@@ -4,6 +4,7 @@ select
     a.funder_key,
     a.funder_code,
     a.programme_code,
+    {{ hash_key(['a.funder_key', 'a.programme_code']) }} as programme_key,
     a.programme_name,
     a.recipient_type_code,
     a.region_name,

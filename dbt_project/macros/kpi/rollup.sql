@@ -1,0 +1,223 @@
+{#-
+    How KPIs are computed: additive measures are summed once at the finest grain that their KPIs need (kpi_atom), rolled
+    up to levels and periods from there (kpi_rollup), and put beside each other as numerator and denominator (fct_kpi).
+    Rates are made from rolled-up sums; a rate is never averaged.
+-#}
+
+{% macro is_additive(measure) -%}
+    {{ return(measure.agg in ['sum', 'sum_boolean', 'count']) }}
+{%- endmacro %}
+
+{#- Numerator and denominator of a KPI, as a list of one or two measures. -#}
+{% macro kpi_parts(kpi) -%}
+    {{ return([kpi.numerator] + ([kpi.denominator] if kpi.denominator else [])) }}
+{%- endmacro %}
+
+{#- The series of a KPI: a dict from 'level|slice' to level, slice ('all' for none) and period types. -#}
+{% macro kpi_series(kpi) -%}
+    {%- set series = {} -%}
+    {%- for level in kpi.levels -%}
+        {%- set base = kpi.base_slice or 'all' -%}
+        {%- do series.update({level ~ '|' ~ base: {'level': level, 'slice': base, 'periods': kpi.periods}}) -%}
+        {%- for slice in kpi.slices if kpi_levels()[level].sliced -%}
+            {%- do series.update({level ~ '|' ~ slice: {
+                'level': level, 'slice': slice,
+                'periods': kpi.slice_periods | select('in', kpi.periods) | list
+            }}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(series) }}
+{%- endmacro %}
+
+{#-
+    Additive measures grouped by fact and anchor, each group with the series that any of its KPIs asks for. Squares are
+    summed for the numerators of means.
+-#}
+{% macro kpi_groups(kpis) -%}
+    {%- set groups = {} -%}
+    {%- for kpi in kpis -%}
+        {%- for measure in kpi_parts(kpi) if is_additive(measure) -%}
+            {%- if measure.group not in groups -%}
+                {%- do groups.update({measure.group: {
+                    'name': measure.group, 'fact': measure.fact, 'domain': measure.domain,
+                    'anchor_column': measure.anchor_column, 'columns': measure.columns,
+                    'is_rolled': measure.is_rolled, 'measures': {}, 'squares': {}, 'series': {}, 'calendars': {}
+                }}) -%}
+            {%- endif -%}
+            {%- set group = groups[measure.group] -%}
+            {%- do group.measures.update({measure.name: measure}) -%}
+            {%- if kpi.statistic == 'mean' and loop.first -%}
+                {%- do group.squares.update({measure.name: measure}) -%}
+            {%- endif -%}
+            {%- do group.calendars.update({kpi.calendar: true}) -%}
+            {%- do kpi_merge_series(group.series, kpi_series(kpi)) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(groups.values() | sort(attribute='name')) }}
+{%- endmacro %}
+
+{% macro kpi_merge_series(into, series) -%}
+    {%- for key, one in series.items() -%}
+        {%- if key in into -%}
+            {%- set periods = into[key].periods + (one.periods | reject('in', into[key].periods) | list) -%}
+            {%- do into[key].update({'periods': periods}) -%}
+        {%- else -%}
+            {%- do into.update({key: {'level': one.level, 'slice': one.slice, 'periods': one.periods}}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- Measures and sums of squares of a group as output columns: name to {sql, type}. -#}
+{% macro kpi_group_columns(group) -%}
+    {%- set columns = {} -%}
+    {%- for name, measure in group.measures.items() -%}
+        {%- if measure.agg == 'sum_boolean' -%}
+            {%- set sql = "sum(case when f." ~ measure.column ~ " then 1 else 0 end)" -%}
+        {%- elif measure.agg == 'count' -%}
+            {%- set sql = "count(f." ~ measure.column ~ ")" -%}
+        {%- else -%}
+            {%- set sql = "sum(f." ~ measure.column ~ ")" -%}
+        {%- endif -%}
+        {%- do columns.update({name: {'sql': sql, 'type': measure.sql_type}}) -%}
+    {%- endfor -%}
+    {%- for name, measure in group.squares.items() -%}
+        {%- set factor = "cast(f." ~ measure.column ~ " as " ~ ("bigint" if measure.sql_type == "bigint" else "decimal(14, 4)") ~ ")" -%}
+        {%- do columns.update({name ~ '__squared': {
+            'sql': "sum(" ~ factor ~ " * " ~ factor ~ ")",
+            'type': 'bigint' if measure.sql_type == 'bigint' else 'decimal(28, 8)'
+        }}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{#- All measure columns of all groups, in one order: name to type. -#}
+{% macro kpi_all_columns(groups) -%}
+    {%- set columns = {} -%}
+    {%- for group in groups -%}
+        {%- for name, column in kpi_group_columns(group).items() -%}
+            {%- do columns.update({name: column.type}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{#- Names of the levels, but the region, that any event-grain group uses. -#}
+{% macro kpi_atom_levels(groups) -%}
+    {%- set levels = [] -%}
+    {%- for group in groups if not group.is_rolled -%}
+        {%- for one in group.series.values() if one.level != 'region' and one.level not in levels -%}
+            {%- do levels.append(one.level) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(levels | sort) }}
+{%- endmacro %}
+
+{#-
+    A group of event grain, summed at the finest grain: month and levels, once without and once for every slice. Slices
+    are never crossed with each other, so neither are the sums; and a slice leaves out levels that it is not used at.
+-#}
+{% macro kpi_atoms(group, levels, columns) -%}
+    {%- set own = kpi_group_columns(group) -%}
+    {%- set slices = group.series.values() | map(attribute='slice') | unique | list -%}
+    {%- for slice in slices %}
+    {%- set used = group.series.values() | selectattr('slice', 'equalto', slice) | map(attribute='level') | list %}
+    select
+        cast('{{ group.name }}' as string) as atom_group,
+        cast('{{ group.domain }}' as string) as domain_code,
+        {{ first_of_month('f.' ~ group.anchor_column) }} as month_on,
+        cast({{ 'f.' ~ group.columns.organisation if 'organisation' in group.columns else 'null' }} as string) as organisation_id,
+        {%- for level in levels %}
+        cast({{ 'f.' ~ group.columns[level] if level in used else 'null' }} as string) as level_{{ level }},
+        {%- endfor %}
+        cast('{{ slice }}' as string) as slice_code,
+        {{ kpi_slice_value(slice, group.columns) }} as slice_value,
+        {%- for name, type in columns.items() %}
+        cast({{ own[name].sql if name in own else 'null' }} as {{ type }}) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ ref(group.fact) }} as f
+    where f.{{ group.anchor_column }} is not null
+    group by all
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- A group of event grain from atoms to levels by month, as one select a level and slice. -#}
+{% macro kpi_months(group) -%}
+    {%- for one in group.series.values() %}
+    select
+        cast('{{ one.level }}' as string) as level_code,
+        {% if one.level == 'region' -%} r.region_id {%- else -%} a.level_{{ one.level }} {%- endif %} as level_key,
+        a.slice_code,
+        a.slice_value,
+        a.month_on,
+        {%- for name, column in kpi_group_columns(group).items() %}
+        cast(sum(a.{{ name }}) as {{ column.type }}) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ ref('kpi_atom') }} as a
+    {%- if one.level == 'region' %}
+    cross join {{ source('ops', 'region') }} as r
+    {%- endif %}
+    where a.atom_group = '{{ group.name }}' and a.slice_code = '{{ one.slice }}'
+        {%- if one.level != 'region' %} and a.level_{{ one.level }} is not null{% endif %}
+    group by all
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- True where a row's level, slice and period type belong to one of the series. -#}
+{% macro kpi_series_condition(series, level, slice, period_type) -%}
+    (
+        {%- for one in series.values() %}
+        ({{ level }} = '{{ one.level }}' and {{ slice }} = '{{ one.slice }}'
+            and {{ period_type }} in ('{{ one.periods | join("', '") }}')){{ " or" if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{#- A KPI's series for which its level has rows for every period; and the rest, which have rows where there are data. -#}
+{% macro kpi_dense_series(kpi, is_dense) -%}
+    {%- set chosen = {} -%}
+    {%- for key, one in kpi_series(kpi).items()
+        if (one.slice == 'all' and kpi_levels()[one.level].dense) == is_dense -%}
+        {%- do chosen.update({key: one}) -%}
+    {%- endfor -%}
+    {{ return(chosen) }}
+{%- endmacro %}
+
+{#-
+    A group whose fact already has one row a person, level and period: only counted, never rolled up. Calendars that share
+    a period count the same persons in it, so one of them is as good as another.
+-#}
+{% macro kpi_rolled_group(group) -%}
+    {%- set columns = kpi_group_columns(group) -%}
+    {%- set by_slice = {} -%}
+    {%- for one in group.series.values() -%}
+        {%- do by_slice.setdefault(one.slice, {}).update({one.level ~ '|' ~ one.slice: one}) -%}
+    {%- endfor -%}
+    select
+        level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on,
+        {%- for name in columns %}
+        max({{ name }}) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from (
+        {%- for slice, series in by_slice.items() %}
+        select
+            cast(f.level_code as string) as level_code,
+            cast(f.level_key as string) as level_key,
+            cast('{{ slice }}' as string) as slice_code,
+            {{ kpi_slice_value(slice, group.columns) }} as slice_value,
+            cast(f.period_type_code as string) as period_type_code,
+            f.period_start_on,
+            f.period_end_on,
+            f.calendar_code,
+            {%- for name, column in columns.items() %}
+            cast({{ column.sql }} as {{ column.type }}) as {{ name }}{{ "," if not loop.last }}
+            {%- endfor %}
+        from {{ ref(group.fact) }} as f
+        where {{ kpi_series_condition(series, 'f.level_code', "'" ~ slice ~ "'", 'f.period_type_code') }}
+        group by all
+        {{ "union all" if not loop.last }}
+        {%- endfor %}
+    ) as by_calendar
+    group by level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on
+{%- endmacro %}

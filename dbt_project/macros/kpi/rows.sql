@@ -1,0 +1,177 @@
+{#-
+    What cannot be summed: distinct persons and quantiles. Both go back to the rows of the fact, for the series that a
+    KPI declares and no others.
+-#}
+
+{#- Level key of a fact's row at a level: the region's id, or the column of that entity or dimension. -#}
+{% macro kpi_level_key(level, columns) -%}
+    {%- if level == 'region' -%} r.region_id {%- else -%} cast(f.{{ columns[level] }} as string) {%- endif -%}
+{%- endmacro %}
+
+{% macro kpi_slice_value(slice, columns) -%}
+    {%- if slice == 'all' -%}
+        cast('all' as string)
+    {%- else -%}
+        coalesce(cast(f.{{ columns[slice] }} as string), 'unknown')
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    Spells of persons in months at one level, each with the last month that an earlier spell of the person reaches. A
+    slice that is an attribute of the person comes along; one that may change from spell to spell (`one.slice` other than
+    'all') is a level of its own.
+-#}
+{% macro kpi_spells(kpi, one) -%}
+    {%- set measure = kpi.numerator -%}
+    {%- set started = 'f.' ~ measure.interval[0] -%}
+    {%- set ended = 'f.' ~ measure.interval[1] -%}
+    {%- set person = measure.columns[kpi_levels()[one.level].person] -%}
+    {%- set attributes = one.slices | reject('equalto', one.slice) | list -%}
+    select
+        spells.*,
+        max(to_month_number) over (
+            partition by entity_number, slice_value, person
+            order by from_month_number asc nulls last, to_month_number asc nulls last
+            rows between unbounded preceding and 1 preceding
+        ) as earlier_month_number
+    from (
+        select
+            c.entity_number,
+            c.start_month,
+            {{ kpi_slice_value(one.slice, measure.columns) }} as slice_value,
+            {%- for slice in attributes %}
+            {{ kpi_slice_value(slice, measure.columns) }} as slice_{{ slice }},
+            {%- endfor %}
+            f.{{ person }} as person,
+            {{ month_number(started) }} as from_month_number,
+            least({{ month_number("coalesce(" ~ ended ~ ", as_of.as_of_on)") }}, as_of.month_number) as to_month_number
+        from {{ ref(measure.fact) }} as f
+        cross join as_of
+        inner join {{ ref('kpi_calendar') }} as c
+            on c.level_code = '{{ one.level }}' and c.calendar_code = '{{ kpi.calendar }}'
+            {%- if one.level != 'region' %} and c.level_key = f.{{ measure.columns[one.level] }}{% endif %}
+        where {{ started }} <= as_of.as_of_on
+            and ({{ ended }} is null or {{ ended }} >= {{ started }})
+            and f.{{ person }} is not null
+    ) as spells
+{%- endmacro %}
+
+{#-
+    Where the head count of a series changes: in the first period of the stretch that a spell adds, up; after its last
+    one, down. A spell adds what comes after the last period that an earlier spell counts in.
+-#}
+{% macro kpi_head_count_changes(kpi, one, slice, spells) -%}
+    {%- set period_types = kpi_series(kpi)[one.level ~ '|' ~ slice].periods -%}
+    {%- set from_number = period_number('s.from_month_number', 's.start_month', 't.width') -%}
+    {%- set to_number = "(" ~ period_number('s.to_month_number', 's.start_month', 't.width') ~ " + t.tail)" -%}
+    {%- set earlier_number = "(" ~ period_number('s.earlier_month_number', 's.start_month', 't.width') ~ " + t.tail)" -%}
+    {%- for edge in ['first', 'last'] %}
+    select
+        cast('{{ kpi.numerator.name }}' as string) as measure_name,
+        cast('{{ kpi.calendar }}' as string) as calendar_code,
+        s.entity_number,
+        cast('{{ slice }}' as string) as slice_code,
+        s.{{ 'slice_value' if slice == one.slice else 'slice_' ~ slice }} as slice_value,
+        t.period_type_code,
+        {%- if edge == 'first' %}
+        greatest({{ from_number }}, coalesce({{ earlier_number }} + 1, {{ from_number }})) as period_number,
+        count(*) as change_count
+        {%- else %}
+        {{ to_number }} + 1 as period_number,
+        -count(*) as change_count
+        {%- endif %}
+    from {{ spells }} as s
+    inner join period_types as t on t.period_type_code in ('{{ period_types | join("', '") }}')
+    where {{ to_number }} > coalesce({{ earlier_number }}, {{ from_number }} - 1)
+    group by all
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#- Slices of a distinct count by attributes of the person, the same in every spell. -#}
+{% macro kpi_person_slices(kpi) -%}
+    {{ return(kpi.slices | select('in', kpi.numerator.person_attributes) | list) }}
+{%- endmacro %}
+
+{#- Quantile measures grouped by fact and anchor, like kpi_groups. -#}
+{% macro kpi_quantile_groups(kpis) -%}
+    {%- set groups = {} -%}
+    {%- for kpi in kpis if kpi.statistic in ['median', 'quantile'] -%}
+        {%- set measure = kpi.numerator -%}
+        {%- set name = measure.group ~ '.' ~ kpi.calendar -%}
+        {%- if name not in groups -%}
+            {%- do groups.update({name: {
+                'name': name, 'fact': measure.fact, 'anchor_column': measure.anchor_column,
+                'columns': measure.columns, 'calendar': kpi.calendar, 'measures': {}, 'series': {}
+            }}) -%}
+        {%- endif -%}
+        {%- do groups[name].measures.update({measure.name: measure}) -%}
+        {%- do kpi_merge_series(groups[name].series, kpi_series(kpi)) -%}
+    {%- endfor -%}
+    {{ return(groups.values() | sort(attribute='name')) }}
+{%- endmacro %}
+
+{#- Quantiles of a group's measures for one level, slice and period type, straight from the fact's rows. -#}
+{% macro kpi_quantiles(group, one, period_type) -%}
+    {%- set is_of_calendar = period_type in ['quarter', 'financial_year'] -%}
+    select
+        cast('{{ one.level }}' as string) as level_code,
+        {{ kpi_level_key(one.level, group.columns) }} as level_key,
+        cast('{{ one.slice }}' as string) as slice_code,
+        {{ kpi_slice_value(one.slice, group.columns) }} as slice_value,
+        cast('{{ period_type }}' as string) as period_type_code,
+        p.period_start_on,
+        p.period_end_on,
+        {%- for name, measure in group.measures.items() %}
+        percentile_cont({{ measure.percentile }}) within group (order by f.{{ measure.column }}) as {{ name }},
+        count(f.{{ measure.column }}) as {{ name }}__count{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ ref(group.fact) }} as f
+    {%- if one.level == 'region' or (is_of_calendar and group.calendar == 'own') %}
+    cross join {{ source('ops', 'region') }} as r
+    {%- endif %}
+    {%- if is_of_calendar and group.calendar == 'own' and one.level != 'region' %}
+    left join {{ ref('kpi_calendar') }} as c
+        on c.level_code = '{{ one.level }}' and c.level_key = f.{{ group.columns[one.level] }} and c.calendar_code = 'own'
+    {%- endif %}
+    inner join {{ ref('kpi_period') }} as p
+        on p.month_on = {{ first_of_month('f.' ~ group.anchor_column) }}
+        and p.period_type_code = '{{ period_type }}'
+        {%- if is_of_calendar and group.calendar == 'hud' %}
+        and p.calendar_start_month = {{ hud_start_month() }}
+        {%- elif is_of_calendar and one.level == 'region' %}
+        and p.calendar_start_month = r.financial_year_start_month
+        {%- elif is_of_calendar %}
+        and p.calendar_start_month = coalesce(c.start_month, r.financial_year_start_month)
+        {%- endif %}
+    {%- if one.level != 'region' %}
+    where f.{{ group.columns[one.level] }} is not null
+    {%- endif %}
+    group by all
+{%- endmacro %}
+
+{#- The window passes of a distinct count: one a level, with the slices that come along, and one a level and other slice. -#}
+{% macro kpi_spell_series(kpi) -%}
+    {%- set passes = [] -%}
+    {%- for one in kpi_series(kpi).values() -%}
+        {%- if one.slice == 'all' -%}
+            {%- do passes.append({'level': one.level, 'slice': 'all',
+                'slices': ['all'] + (kpi_person_slices(kpi) if kpi_levels()[one.level].sliced else [])}) -%}
+        {%- elif one.slice not in kpi_person_slices(kpi) -%}
+            {%- do passes.append({'level': one.level, 'slice': one.slice, 'slices': [one.slice]}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(passes) }}
+{%- endmacro %}
+
+{#- True where a distinct count is wanted for a series and period type. -#}
+{% macro kpi_person_count_condition(kpis, row, level, period_type) -%}
+    (
+        {%- for kpi in kpis %}
+        ({{ row }}.measure_name = '{{ kpi.numerator.name }}' and {{ row }}.calendar_code = '{{ kpi.calendar }}' and
+            {{ kpi_series_condition(kpi_series(kpi), level, row ~ '.slice_code', period_type) }})
+        {{ "or" if not loop.last }}
+        {%- else %} false
+        {%- endfor %}
+    )
+{%- endmacro %}
