@@ -22,7 +22,8 @@ MAX_DEPTH = 100
 """Deeper nesting is refused, so that whoever walks a value can do so by recursion."""
 
 _CHUNK = 1 << 20
-_NOT_SPACE = re.compile(r"[^ \t\r\n]")
+_SPACES = " \t\r\n"
+_NOT_SPACE = re.compile(f"[^{_SPACES}]")
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 """What JSON can escape but no UTF-8 text can hold: halves of surrogate pairs; and NUL, which no CSV file may hold."""
 
@@ -114,6 +115,8 @@ class _Window:
 
     def next_character(self) -> str:
         """The next character that is no space; it is not taken. Empty at the end."""
+        if self._place < len(self._text) and (character := self._text[self._place]) not in _SPACES:
+            return character
         while True:
             match = _NOT_SPACE.search(self._text, self._place)
             self._move(match.start() if match else len(self._text))

@@ -303,7 +303,9 @@ class _Columns:
     repeat: str
     order: dict[str, None] = field(default_factory=dict)
     """Paths in the order in which the file shows them, kept from run to run."""
-    rows: list[dict[str, str]] = field(default_factory=list)
+    paths: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Path of a group → key → path; empty for keys that are no questions."""
+    rows: list[dict[str, str | None]] = field(default_factory=list)
     parent_rows: list[int] = field(default_factory=list)
     occurrences: list[str] = field(default_factory=list)
     places: list[tuple[int, int]] = field(default_factory=list)
@@ -313,29 +315,39 @@ class _Columns:
     def add(
         self, record: Mapping[str, Any], place: tuple[int, int], *, parent_row: int = -1, occurrence: str = ""
     ) -> None:
-        flat: dict[str, str] = {}
+        flat: dict[str, str | None] = {}
         self._walk(record, f"{self.repeat}/" if self.repeat else "", flat, len(self.rows), place)
+        self.order |= dict.fromkeys(flat)
         self.rows.append(flat)
         self.places.append(place)
         self.parent_rows.append(parent_row)
         self.occurrences.append(occurrence)
 
     def _walk(
-        self, record: Mapping[str, Any], prefix: str, flat: dict[str, str], row: int, place: tuple[int, int]
+        self, record: Mapping[str, Any], prefix: str, flat: dict[str, str | None], row: int, place: tuple[int, int]
     ) -> None:
+        """Put the leaves of a record into ``flat``. This runs for every value of a delivery: most are texts or NULL of
+        a question seen before."""
+        paths = self.paths.setdefault(prefix, {})
         for key, value in record.items():
-            if key.startswith("__") or "@odata." in key:
+            path = paths.get(key)
+            if path is None:
+                path = paths[key] = "" if key.startswith("__") or "@odata." in key else prefix + key
+            if not path:
                 continue
-            path = prefix + key
-            if isinstance(value, dict) and "coordinates" not in value:
-                self._walk(value, f"{path}/", flat, row, place)
-            elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
-                self._repeat(path, value, row, place)
+            if value is None or type(value) is str:
+                flat[path] = value or None
             else:
-                self.order.setdefault(path)
-                text = _text(value)
-                if text:
-                    flat[path] = text
+                self._other(path, value, flat, row, place)
+
+    def _other(self, path: str, value: Any, flat: dict[str, str | None], row: int, place: tuple[int, int]) -> None:
+        """A group, a repeat, or a value that is no text."""
+        if isinstance(value, dict) and "coordinates" not in value:
+            self._walk(value, f"{path}/", flat, row, place)
+        elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            self._repeat(path, value, row, place)
+        else:
+            flat[path] = _text(value) or None
 
     def _repeat(self, path: str, items: Sequence[Mapping[str, Any]], row: int, place: tuple[int, int]) -> None:
         child = self.children.setdefault(path, _Columns(path))

@@ -27,9 +27,10 @@ def values(content: str | bytes, key: str = "value") -> list[Any]:
     return [record.value for record in read_records(io.BytesIO(data), file="f.json", key=key)]
 
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**20), 10**20).map(str) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20).map(str) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
 
