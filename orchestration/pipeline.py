@@ -180,10 +180,9 @@ class Pipeline:
             nodes = build(
                 self.region,
                 full_refresh=full_refresh,
-                on_node=lambda n: self.progress.event("node", node=n.unique_id, status=n.status, seconds=n.seconds),
+                on_node=lambda node, status: self.progress.event("node", node=node, status=status),
             )
-            self._note_built()
-            outcome.update(nodes=len(nodes), full_refresh=full_refresh)
+            outcome.update(nodes=len(nodes), full_refresh=full_refresh, dirty_persons=self._note_built())
             return nodes
 
     def write_context(self) -> date:
@@ -213,8 +212,10 @@ class Pipeline:
         same_code = built_code == code_fingerprint()
         return is_current and same_code and built_context == now, not same_code
 
-    def _note_built(self) -> None:
+    def _note_built(self) -> int:
+        """Remember what was built. Returns how many persons were built again."""
         with connect(self.region.warehouse_path) as connection:
+            dirty = connection.execute("SELECT count(DISTINCT source_person_key) FROM core.dirty_person").fetchone()
             connection.execute("BEGIN")
             connection.execute(
                 "UPDATE ops.run_context SET last_built_seq = load_seq, built_code = ?, "
@@ -223,6 +224,7 @@ class Pipeline:
             )
             connection.execute("DELETE FROM core.dirty_person")
             connection.execute("COMMIT")
+        return int(dirty[0]) if dirty else 0
 
     # Gate and publish ---------------------------------------------------------------------------------------------
 
@@ -248,7 +250,9 @@ class Pipeline:
                 self.progress.event("final_gate", results=len(results), failed=len(failed))
                 if failed:
                     raise GateError(failed)
-                folder, is_new = release.publish(self.region, connection, pins, manifest(self.region))
+                folder, is_new = release.publish(
+                    self.region, connection, pins, manifest(self.region), self.progress.event
+                )
             self.published_now = is_new
             outcome.update(release=pins.release_id, is_new=is_new)
             return Published(folder, is_new, results)

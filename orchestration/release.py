@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -90,6 +90,7 @@ def publish(
     connection: duckdb.DuckDBPyConnection,
     pins: Pins,
     dbt_manifest: Mapping[str, Any],
+    tell: Callable[..., None] = lambda *_, **__: None,
 ) -> tuple[Path, bool]:
     """Make the release of these pins unless it exists, and move ``latest`` to it.
 
@@ -102,7 +103,9 @@ def publish(
         partial = region.releases_dir / f".{pins.release_id}.{os.getpid()}.part"
         shutil.rmtree(partial, ignore_errors=True)
         try:
+            tell("freezing_members", release=pins.release_id)
             _freeze_members(region, connection, pins.release_id)
+            tell("releasing", release=pins.release_id)
             _write(partial, region, connection, pins, dbt_manifest)
             shutil.rmtree(target, ignore_errors=True)
             partial.rename(target)

@@ -94,18 +94,16 @@ def manifest(region: Region) -> dict[str, Any]:
 
 
 def build(
-    region: Region, *, full_refresh: bool, on_node: Callable[[NodeResult], None] = lambda _: None
+    region: Region, *, full_refresh: bool, on_node: Callable[[str, str], None] = lambda _node, _status: None
 ) -> list[NodeResult]:
     """Build seeds, models and data tests. Raises :class:`BuildError` if any failed.
 
-    Unit tests of formulas run in the project's own tests, not in production: their inputs never change there.
+    ``on_node`` hears of every node as it is done, with its unique id and status. Unit tests of formulas run in the project's own tests, not in production: their inputs never change there.
     """
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")
-    results = [_node(result) for result in _invoke(region, arguments).result.results]
-    for result in results:
-        on_node(result)
+    results = [_node(result) for result in _invoke(region, arguments, on_node).result.results]
     failures = [(r.unique_id, r.message) for r in results if r.status in ("error", "fail", "runtime error")]
     if failures:
         raise BuildError(failures)
@@ -123,7 +121,9 @@ def _node(result: Any) -> NodeResult:
     )
 
 
-def _invoke(region: Region, arguments: list[str]) -> Any:
+def _invoke(
+    region: Region, arguments: list[str], on_node: Callable[[str, str], None] = lambda _node, _status: None
+) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.factory import reset_adapters
     from dbt.cli.main import dbtRunner
@@ -135,9 +135,14 @@ def _invoke(region: Region, arguments: list[str]) -> Any:
         *("--target-path", str(target), "--log-path", str(target / "logs")),
         *("--log-level", "none", "--log-level-file", "info", "--no-use-colors-file", "--no-print"),
     ]
+
+    def heard(event: Any) -> None:
+        if event.info.name == "NodeFinished":
+            on_node(event.data.node_info.unique_id, event.data.node_info.node_status)
+
     with _environment(region):
         try:
-            outcome = dbtRunner().invoke([arguments[0], *places, *arguments[1:]])
+            outcome = dbtRunner(callbacks=[heard]).invoke([arguments[0], *places, *arguments[1:]])
         finally:
             # dbt-duckdb keeps the database open for the process; the next step must be able to open it.
             if DuckDBConnectionManager._ENV is not None:

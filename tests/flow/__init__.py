@@ -1,0 +1,1 @@
+"""Flow tests: the real job on a tiny sample region."""
