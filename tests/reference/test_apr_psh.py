@@ -24,8 +24,9 @@ ROWS = (*range(1, 11), *range(12, 17))
 @pytest.fixture(scope="module")
 def q5a(built_region: Region) -> dict[str, dict[int, int]]:
     """Source → row of the table → value; the kit's exports have one project each."""
+    query = compiled(built_region, "apr_q5a", PERIOD)
     with connect(built_region.warehouse_path, read_only=True) as connection:
-        relation = connection.execute(compiled(built_region, "apr_q5a", PERIOD))
+        relation = connection.execute(query)
         names = [column[0] for column in relation.description]
         records = [dict(zip(names, record, strict=True)) for record in relation.fetchall()]
     found: dict[str, dict[int, int]] = {}
