@@ -42,6 +42,7 @@
 {% macro kpi_optional_fields() -%}
     {{ return({
         'base_slice': none,
+        'cohort_shift_days': none,
         'slice_periods': ['quarter', 'financial_year'],
         'valid_from': none,
         'valid_to': none
@@ -279,4 +280,31 @@
             {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}
+{%- endmacro %}
+
+{#- A text as an SQL literal, on one line; NULL for none. -#}
+{% macro sql_text(text) -%}
+    {%- if text is none or text == '' -%}
+        cast(null as string)
+    {%- else -%}
+        cast('{{ (text | string).split() | join(" ") | replace("'", "''") }}' as string)
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A measure for readers: what is taken of which column. -#}
+{% macro kpi_measure_text(measure) -%}
+    {%- if measure is none -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set verb = {'sum_boolean': 'rows with', 'count': 'rows that have', 'sum': 'sum of', 'median': 'median of',
+                    'percentile': 'quantile of', 'count_distinct': 'distinct persons of'}[measure.agg] -%}
+    {{ return(verb ~ ' ' ~ measure.fact ~ '.' ~ measure.column) }}
+{%- endmacro %}
+
+{% macro kpi_exclusion_text(kpi) -%}
+    {%- set texts = [] -%}
+    {%- for exclusion in kpi.exclusions -%}
+        {%- do texts.append(exclusion.code ~ ': ' ~ exclusion.text) -%}
+    {%- endfor -%}
+    {{ return(texts | join(' ')) }}
 {%- endmacro %}

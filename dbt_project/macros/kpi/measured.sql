@@ -10,7 +10,7 @@
         {{ kpi_constants(kpi) }},
         s.level_code, s.level_key, 'all' as slice_code, 'all' as slice_value,
         s.period_type_code, s.period_start_on, s.period_end_on,
-        s.coverage_code as scaffold_coverage_code, s.is_stale,
+        {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, s.is_stale,
         {{ kpi_parts_columns(kpi) }}
     from {{ ref('kpi_scaffold') }} as s
     left join {{ ref(kpi_relation(kpi)) }} as v
@@ -27,7 +27,7 @@
         {{ kpi_constants(kpi) }},
         v.level_code, v.level_key, v.slice_code, v.slice_value,
         v.period_type_code, v.period_start_on, v.period_end_on,
-        s.coverage_code as scaffold_coverage_code, coalesce(s.is_stale, false) as is_stale,
+        {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, coalesce(s.is_stale, false) as is_stale,
         {{ kpi_parts_columns(kpi) }}
     from {{ ref(kpi_relation(kpi)) }} as v
     left join {{ ref('kpi_scaffold') }} as s
@@ -39,6 +39,20 @@
         {{- kpi_relation_filter(kpi) }}
         and (s.level_key is not null or v.level_code in ('{{ kpi_sparse_levels() | join("', '") }}'))
     {%- endif %}
+{%- endmacro %}
+
+{#- How far deliveries speak for a period; a cohort that lies further back must have been covered, too. -#}
+{% macro kpi_coverage_code(kpi) -%}
+    {%- if kpi.cohort_shift_days -%}
+        case
+            when {{ add_days('s.period_end_on', '-' ~ kpi.cohort_shift_days) }} < s.first_covered_from_on then 'none'
+            when {{ add_days('s.period_start_on', '-' ~ kpi.cohort_shift_days) }} < s.last_covered_from_on
+                and s.coverage_code = 'full' then 'partial'
+            else s.coverage_code
+        end
+    {%- else -%}
+        s.coverage_code
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro kpi_sparse_levels() -%}

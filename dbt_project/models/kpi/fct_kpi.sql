@@ -16,19 +16,11 @@ measured as (
 ),
 
 definitions as (
-    {%- for kpi in kpis %}
     select
-        '{{ kpi.kpi_id }}' as kpi_id, {{ kpi.version }} as version, '{{ kpi.statistic }}' as statistic_code,
-        '{{ kpi.interval_method }}' as interval_method_code, cast({{ kpi.multiplier }} as double) as multiplier,
-        {{ kpi.statistic not in ['median', 'quantile'] }} as is_counted,
-        {{ kpi.statistic not in ['count', 'sum', 'distinct_count'] }} as is_divided,
-        {{ kpi.min_denominator }} as min_denominator, {{ kpi.maturity_lag_days }} as maturity_lag_days,
-        {% if kpi.valid_from %}date '{{ kpi.valid_from }}'{% else %}date '0001-01-01'{% endif %} as valid_from_on,
-        {% if kpi.valid_to %}date '{{ kpi.valid_to }}'{% else %}date '9999-12-31'{% endif %} as valid_to_on
-    {{ "union all" if not loop.last }}
-    {%- else %}
-    select 1 as placeholder
-    {%- endfor %}
+        *,
+        statistic_code not in ('median', 'quantile') as is_counted,
+        statistic_code not in ('count', 'sum', 'distinct_count') as is_divided
+    from {{ ref('kpi_definition') }}
 ),
 
 -- Where nothing was delivered there is nothing to count; where something was, no row means 0.
@@ -44,7 +36,8 @@ counted as (
         d.interval_method_code,
         d.multiplier,
         m.coverage_code,
-        m.period_end_on between d.valid_from_on and d.valid_to_on as is_current_definition,
+        coalesce(m.period_end_on >= d.valid_from_on, true) and coalesce(m.period_end_on <= d.valid_to_on, true)
+            as is_current_definition,
         coalesce(m.denominator, m.numerator, 0) < d.min_denominator as is_below_minimum,
         {{ add_days('m.period_end_on', 'd.maturity_lag_days') }} > a.as_of_on as is_provisional,
         m.is_stale

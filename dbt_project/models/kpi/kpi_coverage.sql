@@ -86,7 +86,14 @@ joined as (
 select
     organisation_id,
     domain_code,
-    covered_from_on,
+    -- A survey response may carry the date of a device whose clock is wrong: nobody is surveyed before the first episode
+    -- that is known.
+    case
+        when domain_code = 'survey' then greatest(covered_from_on, min(
+            case when domain_code = 'case_management' then covered_from_on end
+        ) over (partition by organisation_id))
+        else covered_from_on
+    end as covered_from_on,
     covered_to_on,
     case
         when held_from_on is not null then least(held_from_on, {{ add_days('covered_to_on', '1') }})

@@ -16,7 +16,8 @@ contributions as (
         c.covered_from_on <= greatest(p.period_start_on, coalesce(e.operates_from_on, p.period_start_on))
         and c.covered_to_on >= least(p.period_end_on, coalesce(e.operates_to_on, p.period_end_on)) as is_full,
         c.covered_from_on <= p.period_end_on and c.covered_to_on >= p.period_start_on as is_any,
-        coalesce(p.period_end_on >= c.stale_from_on, false) as is_stale
+        coalesce(p.period_end_on >= c.stale_from_on, false) as is_stale,
+        c.covered_from_on
     from {{ ref('kpi_entity') }} as e
     inner join {{ ref('kpi_coverage') }} as c on e.organisation_id = c.organisation_id
     inner join {{ ref('kpi_calendar') }} as k on e.level_code = k.level_code and e.level_key = k.level_key
@@ -37,6 +38,8 @@ select
     cast(case when min(case when is_full then 1 else 0 end) = 1 then 'full'
         when max(case when is_any then 1 else 0 end) = 1 then 'partial' else 'none' end as string) as coverage_code,
     max(case when is_stale then 1 else 0 end) = 1 as is_stale,
-    count(*) as organisation_count
+    count(*) as organisation_count,
+    min(covered_from_on) as first_covered_from_on,
+    max(covered_from_on) as last_covered_from_on
 from contributions
 group by domain_code, calendar_code, level_code, level_key, period_type_code, period_start_on, period_end_on

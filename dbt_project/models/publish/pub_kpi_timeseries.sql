@@ -1,0 +1,125 @@
+-- Every KPI as it may be shown. Rates are made anew from the protected numerator and denominator; whatever depends on a
+-- hidden number is hidden with it. Means and quantiles are rounded instead, and the sum behind a mean is not shown.
+with profile as {{ active_profile() }},
+
+defined as (
+    select
+        k.*,
+        d.kpi_name,
+        d.unit_code,
+        d.direction,
+        d.multiplier,
+        k.statistic_code in ('mean', 'median', 'quantile') as is_statistic_of_values,
+        d.numerator_disclosure_code = 'person' as is_numerator_protected,
+        d.denominator_disclosure_code = 'person' as is_denominator_protected
+    from {{ ref('fct_kpi') }} as k
+    inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
+),
+
+protected as (
+    select
+        k.*,
+        profile.profile_code,
+        case when k.unit_code = 'percent' then profile.percent_decimals else profile.mean_decimals end as decimals,
+        case
+            when k.status_code = 'no_data' then 'no_data'
+            when k.is_statistic_of_values then 'not_computed'
+            when k.is_numerator_protected then {{ disclosure_status('k.numerator') }}
+            else 'shown'
+        end as numerator_status,
+        case
+            when k.status_code = 'no_data' then 'no_data'
+            when k.denominator is null then 'not_computed'
+            when k.is_denominator_protected then {{ disclosure_status('k.denominator') }}
+            else 'shown'
+        end as denominator_status,
+        cast(case when k.is_numerator_protected then {{ disclosed_count('k.numerator') }} else k.numerator end as double)
+            as x,
+        cast(case when k.is_denominator_protected then {{ disclosed_count('k.denominator') }} else k.denominator end as double)
+            as n
+    from defined as k
+    cross join profile
+),
+
+judged as (
+    select
+        p.*,
+        case
+            when status_code = 'no_data' then 'no_data'
+            when denominator_status = 'suppressed' or numerator_status = 'suppressed' then 'suppressed'
+            when status_code = 'no_denominator' or is_below_minimum then 'not_computed'
+            when statistic_code in ('count', 'sum', 'distinct_count') then numerator_status
+            when is_numerator_protected or is_denominator_protected then 'rounded'
+            else 'shown'
+        end as value_status
+    from protected as p
+),
+
+named as (
+    select 'region' as level_code, region_id as level_key, region_name as level_name from {{ source('ops', 'region') }}
+    union all
+    select 'organisation', organisation_id, organisation_name from {{ ref('dim_organisation') }}
+    union all
+    select 'service', service_key, service_name from {{ ref('dim_service') }}
+    union all
+    select 'funder', funder_key, coalesce(funder_name, funder_code) from {{ ref('dim_funder') }}
+    union all
+    select 'programme', programme_key, max(programme_name) from {{ ref('fct_award_transaction') }} group by programme_key
+),
+
+period_label as (
+    select period_type_code, period_start_on, min(label) as period_label
+    from {{ ref('dim_period') }}
+    group by period_type_code, period_start_on
+)
+
+select
+    j.kpi_id,
+    j.version,
+    j.kpi_name,
+    j.level_code,
+    j.level_key,
+    cast(coalesce(n.level_name, j.level_key) as string) as level_name,
+    j.slice_code,
+    j.slice_value,
+    j.period_type_code,
+    j.period_start_on,
+    j.period_end_on,
+    l.period_label,
+    cast(case when j.numerator_status in ('shown', 'rounded') then j.x end as decimal(18, 2)) as numerator,
+    cast(j.numerator_status as string) as numerator_status,
+    cast(case when j.denominator_status in ('shown', 'rounded') then j.n end as decimal(18, 2)) as denominator,
+    cast(j.denominator_status as string) as denominator_status,
+    case
+        when j.value_status not in ('shown', 'rounded') then null
+        when j.is_statistic_of_values then {{ rounded('j.value', 'j.decimals') }}
+        when j.statistic_code in ('count', 'sum', 'distinct_count') then j.x
+        else {{ rounded('j.multiplier * ' ~ ratio('j.x', 'j.n'), 'j.decimals') }}
+    end as value,
+    cast(j.value_status as string) as value_status,
+    {%- for side in ['lower', 'upper'] %}
+    case
+        when j.value_status not in ('shown', 'rounded') then null
+        when j.interval_method_code = 'wilson' then {{ rounded(
+            'j.multiplier * ' ~ (wilson_lower('j.x', 'j.n', '95') if side == 'lower' else wilson_upper('j.x', 'j.n', '95')),
+            'j.decimals') }}
+        when j.interval_method_code = 'byar' then {{ rounded(
+            'j.multiplier * ' ~ ratio(count_lower('j.x', '95') if side == 'lower' else count_upper('j.x', '95'), 'j.n'),
+            'j.decimals') }}
+        when j.interval_method_code = 't' then {{ rounded('j.ci95_' ~ side, 'j.decimals') }}
+    end as ci95_{{ side }},
+    {%- endfor %}
+    j.unit_code,
+    j.direction,
+    j.statistic_code,
+    j.interval_method_code,
+    j.coverage_code,
+    j.is_period_complete,
+    j.is_provisional,
+    j.is_stale,
+    j.is_below_minimum,
+    j.is_current_definition,
+    j.profile_code as disclosure_profile_code
+from judged as j
+left join named as n on j.level_code = n.level_code and j.level_key = n.level_key
+left join period_label as l on j.period_type_code = l.period_type_code and j.period_start_on = l.period_start_on
