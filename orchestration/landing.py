@@ -103,6 +103,15 @@ def landing_path(region: Region, source_id: str, delivery_id: str, connector_ver
     return region.landing_dir / source_id / delivery_id / connector_version
 
 
+def landing_version(source: SourceBlock) -> str:
+    """What a delivery of this source is landed by: the connector's version and, if there is one, the mapping."""
+    version = connectors()[source.kind].version
+    if not source.mapping:
+        return version
+    mapping = json.dumps(source.mapping, sort_keys=True, default=str)
+    return f"{version}-{hashlib.sha256(mapping.encode()).hexdigest()[:8]}"
+
+
 def receive(region: Region, ledger: Ledger, source: SourceBlock) -> list[Receipt]:
     """Look at a source's location and record what is new there. Returns the new receipts, in order."""
     new: list[Receipt] = []
@@ -120,9 +129,9 @@ def receive(region: Region, ledger: Ledger, source: SourceBlock) -> list[Receipt
 
 
 def land(region: Region, vault: Vault, source: SourceBlock, receipt: Receipt, path: Path) -> Landed:
-    """Land the delivery that lies at ``path``, once: one that this connector version has landed is only read back."""
+    """Land the delivery that lies at ``path``, once: one that was landed so before is only read back."""
     connector = connectors()[source.kind]
-    target = landing_path(region, source.id, receipt.delivery_id, connector.version)
+    target = landing_path(region, source.id, receipt.delivery_id, landing_version(source))
     if (target / MANIFEST).exists():
         return read_manifest(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -158,7 +167,7 @@ def _write(
         "source_id": source.id,
         "organisation_id": source.organisation,
         "kind": connector.kind,
-        "connector_version": connector.version,
+        "connector_version": landing_version(source),
         "name": path.name,
     }
     writer = LandingWriter(folder, connector.tables, receipt.delivery_id)

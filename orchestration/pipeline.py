@@ -26,7 +26,7 @@ from expectations.results import CheckResult
 from orchestration import gate, release
 from orchestration.ages import refresh_ages
 from orchestration.context import as_of_date, write_deliveries, write_region
-from orchestration.landing import MANIFEST, Landed, land, landing_path, read_manifest, receive
+from orchestration.landing import MANIFEST, Landed, land, landing_path, landing_version, read_manifest, receive
 from orchestration.ledger import Ledger
 from orchestration.loader import Accepted, apply_source
 from orchestration.progress import Progress
@@ -36,7 +36,6 @@ from orchestration.region import Region, SourceBlock
 from orchestration.transform import NodeResult, build, manifest
 from orchestration.vault import Vault
 from orchestration.warehouse import connect, ensure_tables
-from sources.connector import connectors
 
 
 class BusyError(Exception):
@@ -105,7 +104,7 @@ class Pipeline:
         with self.locked(), self.progress.stage("land", source=source_id) as outcome:
             ledger = Ledger(self.region.state_dir)
             receive(self.region, ledger, source)
-            version = connectors()[source.kind].version
+            version = landing_version(source)
             for receipt in _latest_receipts(ledger, source_id):
                 target = landing_path(self.region, source_id, receipt.delivery_id, version)
                 if (target / MANIFEST).exists():
@@ -119,7 +118,7 @@ class Pipeline:
     def deliveries(self, source: SourceBlock) -> list[Landed]:
         """A source's landed deliveries in order: by stated export time, then by their last receipt."""
         ledger = Ledger(self.region.state_dir)
-        version = connectors()[source.kind].version
+        version = landing_version(source)
         found = []
         for receipt in _latest_receipts(ledger, source.id):
             folder = landing_path(self.region, source.id, receipt.delivery_id, version)
@@ -156,7 +155,7 @@ class Pipeline:
         self, connection: duckdb.DuckDBPyConnection, source: SourceBlock, ordered: Sequence[Landed]
     ) -> list[Accepted]:
         status = gate.statuses(connection)
-        version = connectors()[source.kind].version
+        version = landing_version(source)
         return [
             Accepted(
                 landed,
@@ -250,9 +249,8 @@ class Pipeline:
                 self.progress.event("final_gate", results=len(results), failed=len(failed))
                 if failed:
                     raise GateError(failed)
-                folder, is_new = release.publish(
-                    self.region, connection, pins, manifest(self.region), self.progress.event
-                )
+                models, tell = manifest(self.region), self.progress.event
+                folder, is_new = release.publish(self.region, connection, pins, models, tell)
             self.published_now = is_new
             outcome.update(release=pins.release_id, is_new=is_new)
             return Published(folder, is_new, results)

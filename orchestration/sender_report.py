@@ -206,7 +206,8 @@ def _landed_values(delivery: LandedDelivery, rows: Sequence[Mapping[str, Any]]) 
         if path is None or not path.exists():
             continue
         places = {(row["file"], row["row_number"]) for row in listed}
-        for column in sorted({row["landed_column"] for row in listed}):
+        landed = set(pq.read_schema(path).names)
+        for column in sorted({row["landed_column"] for row in listed} & landed):
             for batch in pq.ParquetFile(path).iter_batches(columns=["_file", "_row_number", column]):
                 hit = batch.filter(pc.is_in(batch["_row_number"], pa.array({number for _, number in places})))
                 for record in hit.to_pylist():

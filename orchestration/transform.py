@@ -98,7 +98,9 @@ def build(
 ) -> list[NodeResult]:
     """Build seeds, models and data tests. Raises :class:`BuildError` if any failed.
 
-    ``on_node`` hears of every node as it is done, with its unique id and status. Unit tests of formulas run in the project's own tests, not in production: their inputs never change there.
+    ``on_node`` hears of every node as it is done, with its unique id and status.
+
+    Unit tests of formulas run in the project's own tests, not in production: their inputs never change there.
     """
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full_refresh:
