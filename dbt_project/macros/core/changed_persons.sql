@@ -7,15 +7,12 @@
 -#}
 
 {% macro hmis_person_tables() -%}
-    {{ return([
-        'client', 'enrollment', 'enrollment_coc', 'exit', 'services', 'current_living_situation', 'income_benefits',
-        'disabilities', 'event', 'assessment',
-    ]) }}
+    client enrollment enrollment_coc exit services current_living_situation income_benefits disabilities event assessment
 {%- endmacro %}
 
 {% macro changed_hmis_persons() -%}
     with changed as (
-        {%- for table in hmis_person_tables() %}
+        {%- for table in hmis_person_tables().split() %}
         select
             _source_id,
             PersonalID,

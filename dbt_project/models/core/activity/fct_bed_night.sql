@@ -21,7 +21,7 @@ from (
             order by e.start_on desc nulls last, n.episode_key desc nulls last, n.service_event_key desc nulls last
         ) as record_rank
     from {{ ref('fct_service_event') }} as n
-    left join {{ ref('fct_episode') }} as e on e.episode_key = n.episode_key
+    left join {{ ref('fct_episode') }} as e on n.episode_key = e.episode_key
     where n.is_countable_night and {{ dirty_only('n.source_person_key') }}
 ) as ranked
 where record_rank = 1

@@ -9,4 +9,4 @@ select
     c.end_on,
     {{ provenance('c') }}
 from {{ ref('in_case__capacity') }} as c
-left join {{ ref('dim_service') }} as s on s.service_key = c.service_key
+left join {{ ref('dim_service') }} as s on c.service_key = s.service_key

@@ -34,9 +34,9 @@ select
     e.exit_created_at,
     {{ provenance('e') }}
 from {{ ref('in_case__episode') }} as e
-left join {{ ref('person_xref') }} as x on x.source_person_key = e.source_person_key
-left join {{ ref('dim_person') }} as p on p.person_key = x.person_key
-left join {{ ref('in_case__service') }} as s on s.service_key = e.service_key
+left join {{ ref('person_xref') }} as x on e.source_person_key = x.source_person_key
+left join {{ ref('dim_person') }} as p on x.person_key = p.person_key
+left join {{ ref('in_case__service') }} as s on e.service_key = s.service_key
 left join {{ ref('ref_age_band') }} as b
     on e.age_at_start_years >= b.lower_years and e.age_at_start_years <= b.upper_years
 where {{ dirty_only('e.source_person_key') }}

@@ -20,12 +20,12 @@ select
     r.row_number,
     r.line_number
 from {{ ref('in_survey__response') }} as r
-left join {{ ref('person_xref') }} as x on x.source_person_key = r.source_person_key
-left join {{ ref('dim_person') }} as p on p.person_key = x.person_key
+left join {{ ref('person_xref') }} as x on r.source_person_key = x.source_person_key
+left join {{ ref('dim_person') }} as p on x.person_key = p.person_key
 left join {{ ref('fct_episode') }} as e
-    on e.source_person_key = r.source_person_key
+    on r.source_person_key = e.source_person_key
     and e.is_date_order_valid
-    and e.start_on <= r.answered_on
+    and r.answered_on >= e.start_on
     and (
         e.end_on is null
         or r.answered_on <= e.end_on

@@ -10,7 +10,7 @@ with administration as (
         max(case when a.role = 'score' then {{ try_decimal('a.answer_value', 9, 4) }} end) as supplied_score,
         cast(count(case when a.role in ('item', 'item_prereversed') then a.answer_value end) as int) as item_answer_count
     from {{ ref('in_survey__answer') }} as a
-    inner join {{ ref('in_survey__response') }} as r on r.response_key = a.response_key
+    inner join {{ ref('in_survey__response') }} as r on a.response_key = r.response_key
     where
         a.role in ('item', 'item_prereversed', 'total', 'score')
         and {{ dirty_only('r.source_person_key') }}
@@ -48,20 +48,20 @@ computed as (
         case when a.supplied_score >= b.score_min and a.supplied_score <= b.score_max then a.supplied_score end
             as score_as_supplied
     from administration as a
-    inner join {{ ref('ref_instrument') }} as i on i.instrument_code = a.instrument_code and i.is_current
+    inner join {{ ref('ref_instrument') }} as i on a.instrument_code = i.instrument_code and i.is_current
     inner join {{ ref('ref_instrument_scale') }} as b
-        on b.instrument_code = i.instrument_code
-        and b.instrument_version = i.instrument_version
-        and b.scale_code = i.headline_scale_code
+        on i.instrument_code = b.instrument_code
+        and i.instrument_version = b.instrument_version
+        and i.headline_scale_code = b.scale_code
         and b.basis_rank = 1
     left join {{ ref('ref_score_lookup') }} as l
-        on l.instrument_code = i.instrument_code
-        and l.instrument_version = i.instrument_version
-        and l.scale_code = i.headline_scale_code
-        and l.raw_total = a.supplied_total
+        on i.instrument_code = l.instrument_code
+        and i.instrument_version = l.instrument_version
+        and i.headline_scale_code = l.scale_code
+        and a.supplied_total = l.raw_total
     left join {{ ref('fct_assessment_score') }} as s
-        on s.assessment_key = a.assessment_key and s.scale_code = i.headline_scale_code
-    left join invalid on invalid.assessment_key = a.assessment_key
+        on a.assessment_key = s.assessment_key and i.headline_scale_code = s.scale_code
+    left join invalid on a.assessment_key = invalid.assessment_key
 ),
 
 decided as (
@@ -96,10 +96,10 @@ band as (
     select s.assessment_key, b.band_code
     from scored as s
     inner join {{ ref('ref_instrument_band') }} as b
-        on b.instrument_code = s.instrument_code
-        and b.instrument_version = s.instrument_version
-        and b.scale_code = s.headline_scale_code
-        and b.score_from <= s.score
+        on s.instrument_code = b.instrument_code
+        and s.instrument_version = b.instrument_version
+        and s.headline_scale_code = b.scale_code
+        and s.score >= b.score_from
     qualify row_number() over (partition by s.assessment_key order by b.score_from desc nulls last) = 1
 )
 
@@ -133,6 +133,6 @@ select
     r.row_number,
     r.line_number
 from scored as s
-inner join {{ ref('in_survey__response') }} as r on r.response_key = s.response_key
-left join {{ ref('bridge_response_episode') }} as e on e.response_key = s.response_key
-left join band on band.assessment_key = s.assessment_key
+inner join {{ ref('in_survey__response') }} as r on s.response_key = r.response_key
+left join {{ ref('bridge_response_episode') }} as e on s.response_key = e.response_key
+left join band on s.assessment_key = band.assessment_key

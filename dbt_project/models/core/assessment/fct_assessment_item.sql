@@ -12,8 +12,8 @@ with answer as (
         a.role = 'item_prereversed' as is_prereversed,
         {{ provenance('a') }}
     from {{ ref('in_survey__answer') }} as a
-    inner join {{ ref('in_survey__response') }} as r on r.response_key = a.response_key
-    inner join {{ ref('ref_instrument') }} as i on i.instrument_code = a.instrument_code and i.is_current
+    inner join {{ ref('in_survey__response') }} as r on a.response_key = r.response_key
+    inner join {{ ref('ref_instrument') }} as i on a.instrument_code = i.instrument_code and i.is_current
     where
         a.role in ('item', 'item_prereversed')
         and {{ dirty_only('r.source_person_key') }}

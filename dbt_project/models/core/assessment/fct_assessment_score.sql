@@ -24,4 +24,4 @@ select
     s.raw_total,
     s.score
 from score as s
-inner join person as p on p.assessment_key = s.assessment_key
+inner join person as p on s.assessment_key = p.assessment_key

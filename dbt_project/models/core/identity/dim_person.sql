@@ -9,7 +9,7 @@ with record as (
         nullif({{ known_code('p.ethnicity_code') }}, 'unknown') as ethnicity_code,
         nullif({{ known_code('p.veteran_status_code') }}, 'unknown') as veteran_status_code
     from {{ ref('person_xref') }} as x
-    inner join {{ ref('in_case__person') }} as p on p.source_person_key = x.source_person_key
+    inner join {{ ref('in_case__person') }} as p on x.source_person_key = p.source_person_key
 )
 {% set attributes = ['birth_month', 'sex_code', 'ethnicity_code', 'veteran_status_code'] %}
 ,

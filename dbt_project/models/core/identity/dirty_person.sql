@@ -1,8 +1,10 @@
 {{ config(materialized='incremental', incremental_strategy='append') }}
 -- Whose facts are to be made again. Rows gather until a build has succeeded and orchestration empties the table, so a
 -- build that broke off is made up for by the next one. On a first or full build it stays empty and nobody reads it.
-{% set before = load_relation(this.incorporate(path={'identifier': 'person_xref'})) %}
-{% set responses_before = load_relation(this.incorporate(path={'identifier': 'bridge_response_episode'})) %}
+{% set before = adapter.get_relation(database=this.database, schema=this.schema, identifier='person_xref') %}
+{% set responses_before = adapter.get_relation(
+    database=this.database, schema=this.schema, identifier='bridge_response_episode'
+) %}
 {% set changed_persons = changed_hmis_persons() %}
 {% set changed_responses = changed_responses() %}
 {% set response = ref('in_survey__response') %}
@@ -15,7 +17,7 @@ with changed_response as (
 response as (
     select new.source_person_key as new_person_key, old.source_person_key as old_person_key
     from (select * from {{ response }} where source_person_key is not null) as new
-    full outer join {{ responses_before }} as old on old.response_key = new.response_key
+    full outer join {{ responses_before }} as old on new.response_key = old.response_key
     left join changed_response as c on c.response_key = coalesce(new.response_key, old.response_key)
     where
         c.response_key is not null
@@ -31,7 +33,7 @@ touched as (
     -- New, gone, or now known to be someone else.
     select coalesce(new.source_person_key, old.source_person_key)
     from {{ ref('int_person_identity') }} as new
-    full outer join {{ before }} as old on old.source_person_key = new.source_person_key
+    full outer join {{ before }} as old on new.source_person_key = old.source_person_key
     where new.person_key is null or old.person_key is null or new.person_key <> old.person_key
     union
     select new_person_key from response where new_person_key is not null
@@ -51,8 +53,8 @@ dirty as (
     union
     select p.source_person_key
     from person as p
-    inner join person as t on t.person_key = p.person_key
-    inner join touched on touched.source_person_key = t.source_person_key
+    inner join person as t on p.person_key = t.person_key
+    inner join touched on t.source_person_key = touched.source_person_key
 )
 
 select source_person_key

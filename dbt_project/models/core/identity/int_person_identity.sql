@@ -46,7 +46,7 @@ id_person_by_name as (
 without_id as (
     select u.source_person_key, u.source_id, u.name_birth_token, n.person_count, n.id_person_key as candidate_key
     from usable as u
-    left join id_person_by_name as n on n.name_birth_token = u.name_birth_token
+    left join id_person_by_name as n on u.name_birth_token = n.name_birth_token
     where u.id_person_key is null
 ),
 
@@ -80,9 +80,9 @@ decided as (
         end as person_key,
         w.person_count is not null or g.code_count > 1 as has_candidate
     from without_id as w
-    left join joiner as j on j.candidate_key = w.candidate_key and j.source_id = w.source_id
-    left join sender_of_id_person as s on s.id_person_key = w.candidate_key and s.source_id = w.source_id
-    left join name_group as g on g.name_birth_token = w.name_birth_token
+    left join joiner as j on w.candidate_key = j.candidate_key and w.source_id = j.source_id
+    left join sender_of_id_person as s on w.candidate_key = s.id_person_key and w.source_id = s.source_id
+    left join name_group as g on w.name_birth_token = g.name_birth_token
 )
 
 select
@@ -91,7 +91,7 @@ select
     case when p.code_count > 1 then 'national_id' else 'own_code' end as match_rule_code,
     p.birth_month_count > 1 as is_doubtful
 from with_id as w
-inner join id_person as p on p.id_person_key = w.id_person_key
+inner join id_person as p on w.id_person_key = p.id_person_key
 union all
 select
     source_person_key,

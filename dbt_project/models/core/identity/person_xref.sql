@@ -10,4 +10,4 @@ select
     p.person_code,
     {{ provenance('p') }}
 from {{ ref('int_person_identity') }} as i
-inner join {{ ref('in_case__person') }} as p on p.source_person_key = i.source_person_key
+inner join {{ ref('in_case__person') }} as p on i.source_person_key = p.source_person_key

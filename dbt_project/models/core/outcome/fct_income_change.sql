@@ -35,9 +35,9 @@ leaver as (
         s.*, s.end_on as anchor_on, e.monthly_income as earlier_income, x.monthly_income as later_income,
         true as is_leaver, x.information_on as later_on, x.income_key as later_income_key
     from adult_stay as s
-    inner join entry_income as e on e.episode_key = s.episode_key
+    inner join entry_income as e on s.episode_key = e.episode_key
     inner join income as x
-        on x.episode_key = s.episode_key and x.collection_stage_code = 'exit' and x.stage_rank = 1
+        on s.episode_key = x.episode_key and x.collection_stage_code = 'exit' and x.stage_rank = 1
     where s.end_on is not null
 ),
 
@@ -47,8 +47,8 @@ stayer as (
         a.monthly_income as later_income, false as is_leaver, a.information_on as later_on,
         a.income_key as later_income_key
     from adult_stay as s
-    inner join annual_income as a on a.episode_key = s.episode_key
-    left join entry_income as e on e.episode_key = s.episode_key
+    inner join annual_income as a on s.episode_key = a.episode_key
+    left join entry_income as e on s.episode_key = e.episode_key
     where coalesce(a.previous_income, e.monthly_income) is not null
 ),
 

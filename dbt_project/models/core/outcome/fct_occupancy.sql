@@ -27,7 +27,7 @@ capacity as (
         greatest(c.start_on, s.from_on) as from_on,
         least(coalesce({{ add_days('c.end_on', 1) }}, s.until_on), s.until_on) as until_on
     from {{ ref('fct_capacity') }} as c
-    inner join spoken_for as s on s.source_id = c.source_id
+    inner join spoken_for as s on c.source_id = s.source_id
     where c.bed_count > 0 and c.start_on is not null
 ),
 
@@ -40,7 +40,7 @@ available as (
             * {{ days_between('greatest(c.from_on, m.month_on)', 'least(c.until_on, m.next_month_on)') }}
         ) as night_count
     from capacity as c
-    inner join month as m on m.next_month_on > c.from_on and m.month_on < c.until_on
+    inner join month as m on c.from_on < m.next_month_on and c.until_on > m.month_on
     where c.from_on < c.until_on
     group by c.service_key, m.month_on
 ),
@@ -56,8 +56,8 @@ stay as (
         ) as from_on,
         least(coalesce(e.end_on, s.until_on), s.until_on) as until_on
     from {{ ref('fct_episode') }} as e
-    inner join {{ ref('dim_service') }} as d on d.service_key = e.service_key
-    inner join spoken_for as s on s.source_id = e.source_id
+    inner join {{ ref('dim_service') }} as d on e.service_key = d.service_key
+    inner join spoken_for as s on e.source_id = s.source_id
     where
         not d.is_night_by_night
         and e.is_date_order_valid
@@ -93,7 +93,7 @@ stay_night as (
         m.month_on,
         sum({{ days_between('greatest(s.from_on, m.month_on)', 'least(s.until_on, m.next_month_on)') }}) as night_count
     from apart as s
-    inner join month as m on m.next_month_on > s.from_on and m.month_on < s.until_on
+    inner join month as m on s.from_on < m.next_month_on and s.until_on > m.month_on
     where s.from_on < s.until_on
     group by s.service_key, m.month_on
 ),
@@ -101,8 +101,8 @@ stay_night as (
 recorded_night as (
     select n.service_key, {{ first_of_month('n.night_on') }} as month_on, count(*) as night_count
     from {{ ref('fct_bed_night') }} as n
-    inner join {{ ref('dim_service') }} as d on d.service_key = n.service_key
-    inner join spoken_for as s on s.source_id = n.source_id
+    inner join {{ ref('dim_service') }} as d on n.service_key = d.service_key
+    inner join spoken_for as s on n.source_id = s.source_id
     where d.is_night_by_night and n.night_on >= s.from_on and n.night_on < s.until_on
     group by n.service_key, {{ first_of_month('n.night_on') }}
 ),
@@ -127,6 +127,6 @@ select
     d.source_id,
     d.organisation_id
 from available as a
-inner join {{ ref('dim_service') }} as d on d.service_key = a.service_key
-left join occupied as o on o.service_key = a.service_key and o.month_on = a.month_on
+inner join {{ ref('dim_service') }} as d on a.service_key = d.service_key
+left join occupied as o on a.service_key = o.service_key and a.month_on = o.month_on
 where a.night_count > 0

@@ -20,10 +20,10 @@ transfer as (
     select distinct entry.episode_key
     from stay as entry
     inner join stay as other
-        on other.person_key = entry.person_key
-        and other.episode_key <> entry.episode_key
+        on entry.person_key = other.person_key
+        and entry.episode_key <> other.episode_key
         and other.is_permanent_housing
-        and other.start_on < entry.start_on
+        and entry.start_on > other.start_on
         and (other.end_on is null or entry.start_on <= {{ add_days('other.end_on', 14) }})
     where entry.is_permanent_housing
 ),
@@ -36,10 +36,10 @@ first_return as (
     select x.episode_key, min(entry.start_on) as returned_on
     from housed_exit as x
     inner join stay as entry
-        on entry.person_key = x.person_key
-        and entry.episode_key <> x.episode_key
-        and entry.start_on >= x.end_on
-    left join transfer on transfer.episode_key = entry.episode_key
+        on x.person_key = entry.person_key
+        and x.episode_key <> entry.episode_key
+        and x.end_on <= entry.start_on
+    left join transfer on entry.episode_key = transfer.episode_key
     where
         not entry.is_permanent_housing
         or (entry.start_on > {{ add_days('x.end_on', 14) }} and transfer.episode_key is null)
@@ -58,8 +58,8 @@ first_exit as (
     select s.*, p.calendar_code, p.period_type_code, p.period_start_on, p.period_end_on
     from level_exit as s
     inner join period_month as p
-        on p.level_code = s.level_code
-        and p.level_key = s.level_key
+        on s.level_code = p.level_code
+        and s.level_key = p.level_key
         and p.month_on = {{ first_of_month(add_days('s.end_on', 730)) }}
     qualify row_number() over (
         partition by s.level_code, s.level_key, p.calendar_code, p.period_type_code, p.period_start_on, s.person_key
@@ -70,7 +70,7 @@ first_exit as (
 counted as (
     select x.*, r.returned_on, {{ days_between('x.end_on', 'r.returned_on') }} as days_to_return
     from first_exit as x
-    left join first_return as r on r.episode_key = x.episode_key
+    left join first_return as r on x.episode_key = r.episode_key
 )
 
 select

@@ -24,7 +24,7 @@ latest_exit as (
     select s.*, p.calendar_code, p.period_type_code, p.period_start_on, p.period_end_on
     from level_stay as s
     inner join period_month as p
-        on p.level_code = s.level_code and p.level_key = s.level_key and p.month_on = {{ first_of_month('s.end_on') }}
+        on s.level_code = p.level_code and s.level_key = p.level_key and p.month_on = {{ first_of_month('s.end_on') }}
     qualify row_number() over (
         partition by s.level_code, s.level_key, p.calendar_code, p.period_type_code, p.period_start_on, s.person_key
         order by s.end_on desc nulls last, s.start_on desc nulls last, s.episode_key desc nulls last
@@ -36,11 +36,11 @@ still_open as (
         x.level_code, x.level_key, x.calendar_code, x.period_type_code, x.period_start_on, x.person_key
     from latest_exit as x
     inner join level_stay as s
-        on s.level_code = x.level_code
-        and s.level_key = x.level_key
-        and s.person_key = x.person_key
-        and s.start_on <= x.period_end_on
-        and (s.end_on is null or s.end_on > x.period_end_on)
+        on x.level_code = s.level_code
+        and x.level_key = s.level_key
+        and x.person_key = s.person_key
+        and x.period_end_on >= s.start_on
+        and (s.end_on is null or x.period_end_on < s.end_on)
 )
 
 select
@@ -68,9 +68,9 @@ select
     {{ provenance('x') }}
 from latest_exit as x
 left join still_open as o
-    on o.level_code = x.level_code
-    and o.level_key = x.level_key
-    and o.calendar_code = x.calendar_code
-    and o.period_type_code = x.period_type_code
-    and o.period_start_on = x.period_start_on
-    and o.person_key = x.person_key
+    on x.level_code = o.level_code
+    and x.level_key = o.level_key
+    and x.calendar_code = o.calendar_code
+    and x.period_type_code = o.period_type_code
+    and x.period_start_on = o.period_start_on
+    and x.person_key = o.person_key

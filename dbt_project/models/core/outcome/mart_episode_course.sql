@@ -25,9 +25,9 @@ measure as (
     from {{ ref('mart_episode_outcome') }} as o
     cross join programme as p
     left join {{ ref('ref_instrument_rule') }} as r
-        on r.programme_code = p.programme_code
-        and r.instrument_code = o.instrument_code
-        and r.instrument_version = o.instrument_version
+        on p.programme_code = r.programme_code
+        and o.instrument_code = r.instrument_code
+        and o.instrument_version = r.instrument_version
 ),
 
 -- A service measures outcomes from the day of its first score on.
@@ -62,12 +62,12 @@ seen_again as (
         select episode_key, contact_on from {{ ref('fct_contact') }} where attended_status_code = 'attended'
         union all
         select episode_key, answered_on from {{ ref('bridge_response_episode') }}
-    ) as seen on seen.episode_key = e.episode_key
+    ) as seen on e.episode_key = seen.episode_key
     where e.is_closed and seen.seen_on > e.start_on
     union
     select e.episode_key
     from {{ ref('fct_episode') }} as e
-    inner join {{ ref('dim_service') }} as s on s.service_key = e.service_key
+    inner join {{ ref('dim_service') }} as s on e.service_key = s.service_key
     where
         e.los_days > 0
         and not s.is_night_by_night
@@ -89,9 +89,9 @@ course as (
         coalesce(c.is_any_worse, false) as is_any_worse,
         c.multi_measure_rule_code
     from {{ ref('fct_episode') }} as e
-    inner join measuring_service as m on m.service_key = e.service_key
-    left join seen_again as s on s.episode_key = e.episode_key
-    left join combined as c on c.episode_key = e.episode_key
+    inner join measuring_service as m on e.service_key = m.service_key
+    left join seen_again as s on e.episode_key = s.episode_key
+    left join combined as c on e.episode_key = c.episode_key
     where e.is_closed and e.is_date_order_valid
 ),
 

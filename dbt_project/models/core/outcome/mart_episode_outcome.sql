@@ -35,11 +35,11 @@ last_score as (
     select n.*
     from numbered as n
     inner join first_score as f
-        on f.episode_key = n.episode_key
-        and f.instrument_code = n.instrument_code
-        and f.instrument_version = n.instrument_version
-        and f.score_basis_code = n.score_basis_code
-        and f.assessed_on < n.assessed_on
+        on n.episode_key = f.episode_key
+        and n.instrument_code = f.instrument_code
+        and n.instrument_version = f.instrument_version
+        and n.score_basis_code = f.score_basis_code
+        and n.assessed_on > f.assessed_on
     qualify row_number() over (
         partition by n.episode_key, n.instrument_code order by n.assessed_on desc nulls last
     ) = 1
@@ -68,11 +68,11 @@ paired as (
         {{ is_case('f.score', 'r.caseness_operator', 'r.caseness_value') }} as is_case_at_start,
         {{ is_case('l.score', 'r.caseness_operator', 'r.caseness_value') }} as is_case_at_end
     from first_score as f
-    left join last_score as l on l.episode_key = f.episode_key and l.instrument_code = f.instrument_code
+    left join last_score as l on f.episode_key = l.episode_key and f.instrument_code = l.instrument_code
     inner join {{ ref('ref_instrument') }} as i
-        on i.instrument_code = f.instrument_code and i.instrument_version = f.instrument_version
+        on f.instrument_code = i.instrument_code and f.instrument_version = i.instrument_version
     left join {{ ref('ref_instrument_rule') }} as r
-        on r.instrument_code = f.instrument_code and r.instrument_version = f.instrument_version and r.is_default
+        on f.instrument_code = r.instrument_code and f.instrument_version = r.instrument_version and r.is_default
 )
 
 select
@@ -109,4 +109,4 @@ select
     e.ethnicity_code,
     {{ provenance('e') }}
 from paired as o
-inner join {{ ref('fct_episode') }} as e on e.episode_key = o.episode_key
+inner join {{ ref('fct_episode') }} as e on o.episode_key = e.episode_key

@@ -58,10 +58,10 @@ record as (
             false
         ) as is_overlapping
     from {{ ref('fct_episode') }} as e
-    left join {{ ref('in_case__person') }} as p on p.source_person_key = e.source_person_key
-    left join {{ ref('dim_household') }} as h on h.household_key = e.household_key
-    left join income as i on i.episode_key = e.episode_key
-    left join night as n on n.episode_key = e.episode_key
+    left join {{ ref('in_case__person') }} as p on e.source_person_key = p.source_person_key
+    left join {{ ref('dim_household') }} as h on e.household_key = h.household_key
+    left join income as i on e.episode_key = i.episode_key
+    left join night as n on e.episode_key = n.episode_key
 )
 {% for anchor in ['start_on', 'end_on'] %}
 ,

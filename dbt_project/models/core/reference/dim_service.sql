@@ -12,4 +12,4 @@ select
     {{ provenance('s') }}
 from {{ ref('in_case__service') }} as s
 left join {{ ref('in_case__organisation') }} as o
-    on o.source_id = s.source_id and o.sender_organisation_code = s.sender_organisation_code
+    on s.source_id = o.source_id and s.sender_organisation_code = o.sender_organisation_code
