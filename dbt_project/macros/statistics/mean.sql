@@ -2,7 +2,7 @@
     Student's t: two-sided quantile by degrees of freedom. Up to 30 the correctly rounded values; above, the quantile is a
     smooth function of 1/df and a polynomial through the normal quantile meets it to 1e-16. NULL below 1.
 -#}
-{% macro t_constants(confidence) -%}
+{% macro t_quantile(df, confidence) -%}
     {%- set constants = {
         '95': {
             'table': [
@@ -38,12 +38,7 @@
                 '5.48921584512335535e1', '3.57709667506648297e1'
             ]
         }
-    } -%}
-    {{ return(constants[confidence | string]) }}
-{%- endmacro %}
-
-{% macro t_quantile(df, confidence) -%}
-    {%- set constants = t_constants(confidence) -%}
+    }[confidence | string] -%}
     {%- set horner = namespace(sql=constants['polynomial'][-1]) -%}
     {%- for coefficient in constants['polynomial'][:-1] | reverse -%}
         {%- set horner.sql = coefficient ~ " + " ~ ratio(1, df) ~ " * (" ~ horner.sql ~ ")" -%}
