@@ -4,15 +4,16 @@ What belongs here: running ``suites/warehouse.yml`` (the complete state: orphans
 ``suites/publish.yml`` (what may not be published) on the warehouse itself, not on what a run says of itself. What
 does not: rules, and keeping or showing results.
 
-A relation of ``warehouse.yml`` gives rows with ``kind, table_name, column_name, source_id, organisation_id,
-delivery_id, file_name, row_number, line_number, record_key`` beside what the predicate needs; its checks have one
-outcome per table and source. ``_child`` is such a relation: the raw rows of every table that has a parent, with
-``is_orphan``. At the publish edge a target is a table with its schema, and a check has one outcome.
+A relation of ``warehouse.yml`` gives rows with ``kind, table_name, column_name`` (what the sender calls it),
+``landed_column, source_id, organisation_id, delivery_id, file_name, row_number, line_number, record_key`` beside what
+the predicate needs; its checks have one outcome per table and source. ``_child`` is such a relation: the raw rows of
+every table that has a parent, with ``is_orphan`` and ``is_parent_held``. At the publish edge a target is a table with
+its schema, and a check has one outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,10 +24,10 @@ from expectations.adapter import Answer, Session, failing, session, without_valu
 from expectations.results import FINDING_SCHEMA, CheckContext, CheckResult, Outcome, WarehouseVerdict
 from expectations.suites import Check, Severity, Suite, literal, load_suite, quoted
 from sources.connector import connectors
+from sources.spec import Table
 
 CHILD = "_child"
 _GROUP = "kind || '|' || table_name || '|' || coalesce(column_name, '') || '|' || source_id"
-_PLACE = "kind, table_name, column_name, source_id, organisation_id, delivery_id, file_name, row_number, line_number"
 
 
 def check_warehouse(connection: duckdb.DuckDBPyConnection, context: CheckContext | None = None) -> WarehouseVerdict:
@@ -57,8 +58,12 @@ def check_publish(
     """The final gate. A result that :func:`blocks` keeps the release from being published."""
     context = context or CheckContext()
     suite = load_suite("publish", None, context.suites_dir, context.reference_dir)
+    batches: dict[str, list[Check]] = {}
+    for check in suite.checks:
+        batches.setdefault(_relation(suite, check), []).append(check)
     with _opened(warehouse) as connection, session(connection) as gx:
-        return sorted((_publish_result(connection, gx, suite, c) for c in suite.checks), key=lambda r: r.check_id)
+        results = [r for select, batch in batches.items() for r in _publish_results(connection, gx, select, batch)]
+    return sorted(results, key=lambda r: r.check_id)
 
 
 def blocks(result: CheckResult) -> bool:
@@ -85,34 +90,41 @@ def _relation(suite: Suite, check: Check) -> str:
 
 
 def _children() -> str:
-    """SQL: raw rows of every table with a parent, once for each parent, that are current or lack it."""
-    selects = []
+    """SQL: raw rows of every table with a parent, once for each parent, that are current or lack it.
+
+    ``is_parent_held``: the parent was sent, but is held back itself, so there is nothing wrong with the row.
+    """
+    selects: list[str] = []
     for kind, connector in sorted(connectors().items()):
         for table in connector.tables.values():
-            key = " || '|' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in table.key)
             for columns, parent in table.parents:
-                raw, theirs = (f"raw.{quoted(f'{kind}__{name}')}" for name in (table.name, parent))
-                is_orphan = "r._status = 'orphan'"
-                if len(table.parents) > 1:
-                    keys = connector.tables[parent].key
-                    same = " AND ".join(
-                        f"p.{quoted(their)} = r.{quoted(own)}" for own, their in zip(columns, keys, strict=False)
-                    )
-                    is_orphan += (
-                        f" AND NOT EXISTS (SELECT 1 FROM {theirs} AS p "
-                        f"WHERE p._source_id = r._source_id AND p._status = 'current' AND {same})"
-                    )
-                selects.append(
-                    f"SELECT {literal(kind)} AS kind, {literal(table.name)} AS table_name, "
-                    f"{literal(columns[0])} AS column_name, r._source_id AS source_id, r._delivery_id AS delivery_id, "
-                    f"r._file AS file_name, r._row_number AS row_number, r._line AS line_number, "
-                    f"{key} AS record_key, {is_orphan} AS is_orphan FROM {raw} AS r "
-                    "WHERE r._status IN ('current', 'orphan')"
-                )
+                selects += _children_of(kind, table, columns, connector.tables[parent])
     if not selects:
         raise ValueError("no connector has a table with a parent")
     union = " UNION ALL ".join(selects)
     return f"SELECT c.*, s.organisation_id FROM ({union}) AS c JOIN ops.source_config AS s USING (source_id)"
+
+
+def _children_of(kind: str, table: Table, columns: Sequence[str], parent: Table) -> Iterator[str]:
+    raw, theirs = (f"raw.{quoted(f'{kind}__{name}')}" for name in (table.name, parent.name))
+    key = " || '|' || ".join(f"coalesce(r.{quoted(name)}, '')" for name in table.key)
+    shown = (
+        f"SELECT {literal(kind)} AS kind, {literal(table.name)} AS table_name, {literal(columns[0])} AS column_name, "
+        f"{literal(columns[0])} AS landed_column, r._source_id AS source_id, r._delivery_id AS delivery_id, "
+        f"r._file AS file_name, r._row_number AS row_number, r._line AS line_number, {key} AS record_key"
+    )
+    yield f"{shown}, false AS is_orphan, false AS is_parent_held FROM {raw} AS r WHERE r._status = 'current'"
+    pairs = zip(columns, parent.key, strict=False)
+    same = " AND ".join(["p._source_id = r._source_id", *(f"p.{quoted(t)} = r.{quoted(o)}" for o, t in pairs)])
+    own_key = " || '|' || ".join(f"r.{quoted(name)}" for name in columns)
+    is_held = (
+        f"EXISTS (SELECT 1 FROM {theirs} AS p WHERE {same} AND p._status = 'orphan') OR EXISTS ("
+        "SELECT 1 FROM ops.dq_finding AS f WHERE f.stage = 'landing' AND f.severity = 'record' AND f.status = 'open' "
+        f"AND f.source_id = r._source_id AND f.kind = {literal(kind)} AND f.table_name = {literal(parent.name)} "
+        f"AND f.record_key = {own_key})"
+    )
+    lacks = f"NOT EXISTS (SELECT 1 FROM {theirs} AS p WHERE {same} AND p._status = 'current')"
+    yield f"{shown}, true, {is_held} FROM {raw} AS r WHERE r._status = 'orphan' AND {lacks}"
 
 
 Group = tuple[str, str, str, str]
@@ -175,7 +187,7 @@ def _failing_rows(connection: duckdb.DuckDBPyConnection, select: str, check: Che
     rows = connection.execute(
         f"""
         SELECT delivery_id, source_id, organisation_id, kind, table_name AS "table", file_name AS file, row_number,
-               line_number AS line, record_key, column_name AS "column", column_name AS landed_column,
+               line_number AS line, record_key, column_name AS "column", landed_column,
                {literal(check.rule.rule)} AS rule,
                {literal(check.rule.severity)} AS severity,
                kind || '.' || table_name || coalesce('.' || column_name, '') || {literal("." + check.rule.rule)}
@@ -189,22 +201,33 @@ def _failing_rows(connection: duckdb.DuckDBPyConnection, select: str, check: Che
     return rows.to_arrow_table().cast(FINDING_SCHEMA)
 
 
-def _publish_result(connection: duckdb.DuckDBPyConnection, gx: Session, suite: Suite, check: Check) -> CheckResult:
-    select = _relation(suite, check)
+def _publish_results(
+    connection: duckdb.DuckDBPyConnection, gx: Session, select: str, checks: Sequence[Check]
+) -> Iterator[CheckResult]:
+    """Results of the checks that read one relation."""
+    run: list[Check] = []
     try:
-        applies = check.rule.applies
-        if applies is not None and not _one(connection, f"SELECT coalesce(({applies.when}), false)"):
-            return _result(check, Outcome.NOT_APPLICABLE, applies.otherwise)
         rows = _one(connection, f"SELECT count(*) FROM ({select}) AS batch_rows")
+        for check in checks:
+            applies = check.rule.applies
+            if applies is not None and not _one(connection, f"SELECT coalesce(({applies.when}), false)"):
+                yield _result(check, Outcome.NOT_APPLICABLE, applies.otherwise)
+            else:
+                run.append(check)
     except duckdb.Error as error:
-        return _result(check, Outcome.ERROR, without_values(str(error)))
-    answer = gx.validate(select, [check])[check.check_id]
-    if answer.error is not None:
-        return _result(check, Outcome.ERROR, answer.error, rows)
-    failed = sum(answer.failed.values())
-    if answer.success:
-        return _result(check, Outcome.PASS, "", rows)
-    return _result(check, Outcome.FAIL, f"{check.sentence(check.rule.message)} ({failed} of {rows} rows)", rows, failed)
+        yield from (_result(check, Outcome.ERROR, without_values(str(error))) for check in checks)
+        return
+    answers = gx.validate(select, run) if run else {}
+    for check in run:
+        answer = answers[check.check_id]
+        failed = sum(answer.failed.values())
+        if answer.error is not None:
+            yield _result(check, Outcome.ERROR, answer.error, rows)
+        elif answer.success:
+            yield _result(check, Outcome.PASS, "", rows)
+        else:
+            message = f"{check.sentence(check.rule.message)} ({failed} of {rows} rows)"
+            yield _result(check, Outcome.FAIL, message, rows, failed)
 
 
 def _result(check: Check, outcome: Outcome, message: str, rows: int = 0, failed: int = 0) -> CheckResult:

@@ -128,7 +128,16 @@ def test_every_kind_has_a_sound_suite(kind: str) -> None:
 
 def test_the_warehouse_suite_finds_what_landing_cannot() -> None:
     checks = load_suite("warehouse", None, SUITES_DIR, REFERENCE_DIR).checks
-    assert {check.rule.rule for check in checks} == {"orphan_record", "exit_before_entry", "unattached_response"}
+    assert {check.rule.rule for check in checks} == {
+        "orphan_record", "held_with_parent", "exit_before_entry", "unattached_response",
+    }  # fmt: skip
+
+
+def test_what_keeps_a_release_back_is_severe() -> None:
+    checks = load_suite("publish", None, SUITES_DIR, REFERENCE_DIR).checks
+    rules = {check.rule.rule: str(check.rule.severity) for check in checks}
+    assert {"small_number", "rows_present", "unique_figure", "identifying_column", "complete_period"} <= set(rules)
+    assert {rule for rule, severity in rules.items() if severity != "error"} == {"provider_without_episodes"}
 
 
 def test_suites_and_staging_map_a_column_by_the_same_code_list() -> None:

@@ -1,0 +1,221 @@
+"""The gates that read the warehouse: orphans and strangers as they stand now, and what keeps a release back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from expectations import CheckContext, CheckResult, Outcome, WarehouseVerdict, check_publish, check_warehouse
+from expectations.warehouse import blocks
+from orchestration import quality
+from orchestration.warehouse import ensure_tables
+
+pytestmark = pytest.mark.xdist_group("great_expectations")
+
+MODELS = """
+CREATE TABLE staging.stg_hmis_csv__exit AS SELECT 'harbour_hmis' AS source_id, 'X1' AS exit_code, 'E1' AS episode_code,
+    DATE '2024-01-01' AS end_on, 'd2' AS delivery_id, 'Exit.csv' AS file_name, 1 AS row_number, 2 AS line_number;
+CREATE TABLE staging.stg_hmis_csv__enrollment AS SELECT 'harbour_hmis' AS source_id, 'E1' AS episode_code,
+    DATE '2024-02-01' AS start_on;
+CREATE TABLE input.in_survey__response AS SELECT * FROM (VALUES
+    ('r1', 'P1', 'attached'), ('r2', 'P9', 'no_such_person'), ('r3', NULL, 'no_reference')
+) AS v (response_code, person_reference, attach_status_code), (VALUES ('harbour_odk', 'harbour', 'check_in', 'd3',
+    'a.csv', 4, 5)) AS w (source_id, organisation_id, form_code, delivery_id, file_name, row_number, line_number);
+INSERT INTO ops.survey_form VALUES ('harbour_odk', 'check_in', 'phq9', NULL, 'client_ref', 'harbour_hmis', NULL);
+INSERT INTO ops.source_config VALUES
+    ('harbour_hmis', 'hmis_csv', 'case_management', 'harbour', NULL, NULL),
+    ('harbour_odk', 'odk', 'survey', 'harbour', NULL, NULL);
+"""
+
+
+def raw(connection: duckdb.DuckDBPyConnection, table: str, status: str = "current", **values: str) -> None:
+    row = {"_source_id": "harbour_hmis", "_delivery_id": "d1", "_status": status, "_file": f"{table}.csv", **values}
+    columns = ", ".join(f'"{name}"' for name in (*row, "_row_number", "_line"))
+    marks = ", ".join("?" for _ in row)
+    connection.execute(f"INSERT INTO raw.hmis_csv__{table} ({columns}) VALUES ({marks}, 7, 9)", list(row.values()))
+
+
+@pytest.fixture(scope="module")
+def verdict() -> Iterator[WarehouseVerdict]:
+    with duckdb.connect() as connection:
+        ensure_tables(connection)
+        quality.ensure_tables(connection)
+        connection.execute(MODELS)
+        raw(connection, "client", PersonalID="P1")
+        raw(connection, "project", ProjectID="R1")
+        raw(connection, "enrollment", EnrollmentID="E1", PersonalID="P1", ProjectID="R1")
+        raw(connection, "enrollment", "orphan", EnrollmentID="E2", PersonalID="P2", ProjectID="R1")
+        raw(connection, "enrollment", "superseded", EnrollmentID="E3", PersonalID="P3", ProjectID="R3")
+        raw(connection, "exit", ExitID="X1", EnrollmentID="E1")
+        raw(connection, "exit", "orphan", ExitID="X2", EnrollmentID="E2")
+        raw(connection, "exit", "orphan", ExitID="X4", EnrollmentID="E4")
+        raw(connection, "exit", "orphan", ExitID="X5", EnrollmentID="E5")
+        connection.execute(
+            "INSERT INTO ops.dq_finding (stage, source_id, kind, table_name, record_key, severity, status) "
+            "VALUES ('landing', 'harbour_hmis', 'hmis_csv', 'enrollment', 'E5', 'record', 'open')"
+        )
+        yield check_warehouse(connection)
+
+
+def test_an_orphan_is_listed_with_the_parent_it_lacks(verdict: WarehouseVerdict) -> None:
+    rows = [r for r in verdict.quarantine.to_pylist() if r["rule"] == "orphan_record"]
+    assert [(r["table"], r["record_key"], r["column"], r["row_number"], r["line"]) for r in rows] == [
+        ("enrollment", "E2", "PersonalID", 7, 9),
+        ("exit", "X4", "EnrollmentID", 7, 9),
+    ]
+    assert {(r["source_id"], r["organisation_id"], r["delivery_id"]) for r in rows} == {
+        ("harbour_hmis", "harbour", "d1")
+    }
+
+
+def test_what_hangs_on_a_record_that_is_held_back_is_told_apart(verdict: WarehouseVerdict) -> None:
+    """E2 is an orphan itself, E5 is in quarantine: their exits are fine."""
+    rows = [r for r in verdict.quarantine.to_pylist() if r["rule"] == "held_with_parent"]
+    assert [(r["table"], r["record_key"]) for r in rows] == [("exit", "X2"), ("exit", "X5")]
+
+
+def test_tables_without_orphans_have_passed(verdict: WarehouseVerdict) -> None:
+    outcomes = {(r.check_id, r.source_id): (r.outcome, r.checked_count, r.failed_count) for r in verdict.results}
+    assert outcomes["hmis_csv.enrollment.ProjectID.orphan_record", "harbour_hmis"] == (Outcome.PASS, 1, 0)
+    assert outcomes["hmis_csv.enrollment.PersonalID.orphan_record", "harbour_hmis"] == (Outcome.FAIL, 2, 1)
+    assert outcomes["hmis_csv.exit.EnrollmentID.orphan_record", "harbour_hmis"] == (Outcome.FAIL, 4, 1)
+
+
+def test_an_exit_before_an_entry_that_came_with_another_delivery(verdict: WarehouseVerdict) -> None:
+    (row,) = [r for r in verdict.warnings.to_pylist() if r["rule"] == "exit_before_entry"]
+    assert (row["check_id"], row["delivery_id"], row["record_key"]) == (
+        "hmis_csv.exit.ExitDate.exit_before_entry", "d2", "X1",
+    )  # fmt: skip
+
+
+def test_a_response_that_names_a_stranger_is_shown_by_the_senders_column(verdict: WarehouseVerdict) -> None:
+    (row,) = [r for r in verdict.warnings.to_pylist() if r["rule"] == "unattached_response"]
+    assert (row["kind"], row["table"], row["column"], row["landed_column"], row["record_key"]) == (
+        "odk", "response", "client_ref", "person_reference", "r2",
+    )  # fmt: skip
+    (result,) = [r for r in verdict.results if r.rule == "unattached_response"]
+    assert (result.checked_count, result.failed_count, result.check_id) == (
+        2, 1, "odk.response.client_ref.unattached_response",
+    )  # fmt: skip
+
+
+# The publish edge ---------------------------------------------------------------------------------------------------
+
+PUBLISHED = {
+    "kpi_id": "'OC-05'", "version": "1", "level_code": "'region'", "level_key": "'demo'", "slice_code": "'all'",
+    "slice_value": "'all'", "period_type_code": "'month'", "period_start_on": "DATE '2024-01-01'",
+    "period_end_on": "DATE '2024-01-31'", "numerator": "CAST(10 AS DECIMAL(18, 2))", "numerator_status": "'rounded'",
+    "denominator": "CAST(20 AS DECIMAL(18, 2))", "denominator_status": "'rounded'", "value": "50e0",
+    "value_status": "'rounded'", "ci95_lower": "30e0", "ci95_upper": "70e0", "statistic_code": "'proportion'",
+    "is_period_complete": "true",
+}  # fmt: skip
+HIDDEN = {"value": "CAST(NULL AS DOUBLE)", "value_status": "'suppressed'", "ci95_lower": "CAST(NULL AS DOUBLE)",
+          "ci95_upper": "CAST(NULL AS DOUBLE)"}  # fmt: skip
+
+
+def warehouse(*, true_numerator: int = 11, as_of: str = "2024-06-30", **published: str) -> duckdb.DuckDBPyConnection:
+    """A built warehouse with one figure; ``published`` changes how it is published."""
+    connection = duckdb.connect()
+    ensure_tables(connection)
+    connection.execute("DELETE FROM ops.run_context")
+    connection.execute("INSERT INTO ops.run_context (as_of) VALUES (?)", [as_of])
+    for table, key in (("fct_episode", "episode_key"), ("fct_assessment", "assessment_key"),
+                       ("fct_survey_response", "response_key"), ("dim_award", "award_key"),
+                       ("person_xref", "source_person_key")):  # fmt: skip
+        connection.execute(f"CREATE TABLE core.{table} AS SELECT 'k' AS {key}, 's' AS source_id, 3 AS los_days")
+    row = {**PUBLISHED, **published}
+    listed = ", ".join(f"{sql} AS {name}" for name, sql in row.items())
+    connection.execute(f"CREATE TABLE pub.pub_kpi_timeseries AS SELECT {listed}")
+    key = ", ".join(f"{PUBLISHED[name]} AS {name}" for name in list(PUBLISHED)[:9])
+    connection.execute(
+        f"CREATE TABLE kpi.fct_kpi AS SELECT {key}, {true_numerator} AS numerator, 21 AS denominator, 52e0 AS value, "
+        "'proportion' AS statistic_code, 'computed' AS status_code"
+    )
+    connection.execute(
+        "CREATE TABLE kpi.kpi_definition AS SELECT 'OC-05' AS kpi_id, 1 AS version, "
+        "'person' AS numerator_disclosure_code, 'person' AS denominator_disclosure_code"
+    )
+    connection.execute(
+        "CREATE TABLE reference.ref_disclosure_profile AS SELECT true AS is_active, 1 AS suppress_from, "
+        "7 AS suppress_to, 5 AS round_to"
+    )
+    connection.execute("CREATE TABLE pub.pub_kpi_catalogue AS SELECT 'OC-05' AS kpi_id, 1 AS version")
+    connection.execute("CREATE TABLE pub.pub_organisation AS SELECT 'harbour' AS organisation_id")
+    connection.execute(
+        "CREATE TABLE pub.pub_data_quality AS SELECT 99e0 AS completeness_pct, 99e0 AS validity_pct, "
+        "99e0 AS timeliness_pct, CAST(NULL AS DOUBLE) AS consistency_pct"
+    )
+    return connection
+
+
+def judged(connection: duckdb.DuckDBPyConnection) -> dict[str, CheckResult]:
+    with connection:
+        return {r.check_id.removeprefix("publish."): r for r in check_publish(connection)}
+
+
+def test_a_sound_warehouse_may_be_published() -> None:
+    results = judged(warehouse())
+    assert [r for r in results.values() if r.outcome not in (Outcome.PASS, Outcome.NOT_APPLICABLE)] == []
+    assert not any(blocks(r) for r in results.values())
+    stated = results["loaded_provider.source_id.provider_without_episodes"]
+    assert (stated.outcome, stated.message) == (Outcome.NOT_APPLICABLE, "no case management export is loaded")
+
+
+SERIES = "pub.pub_kpi_timeseries"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"numerator": "CAST(5 AS DECIMAL(18, 2))", "true_numerator": 4}, {f"{SERIES}.numerator.small_number"}),
+        ({"numerator": "CAST(11 AS DECIMAL(18, 2))"}, {f"{SERIES}.numerator.small_number"}),
+        (
+            {"numerator": "NULL::DECIMAL(18, 2)", "numerator_status": "'suppressed'", "true_numerator": 4},
+            {f"{SERIES}.value.hidden_with_its_parts"},
+        ),
+        (
+            {"numerator": "NULL::DECIMAL(18, 2)", "numerator_status": "'suppressed'", "true_numerator": 4, **HIDDEN},
+            set(),
+        ),
+        ({"numerator": "NULL::DECIMAL(18, 2)"}, {f"{SERIES}.numerator.number_fits_status"}),
+        (
+            {"numerator": "CAST(25 AS DECIMAL(18, 2))", "true_numerator": 24},
+            {f"{SERIES}.numerator.published_share", "kpi.fct_kpi.numerator.numerator_within_denominator"},
+        ),
+        ({"as_of": "2024-01-15"}, {f"{SERIES}.is_period_complete.complete_period"}),
+        ({"version": "2"}, {f"{SERIES}.kpi_id.defined_figure"}),
+        ({"person_key": "'abc'"}, {"pub_column.column_name.identifying_column"}),
+        ({"contact_email": "''"}, {"pub_column.column_name.identifying_column"}),
+    ],
+)
+def test_what_keeps_a_release_back(changes: dict[str, Any], found: set[str]) -> None:
+    results = judged(warehouse(**changes))
+    assert {name for name, r in results.items() if blocks(r)} == found
+    assert all(r.outcome is Outcome.FAIL and r.failed_count == 1 for n, r in results.items() if n in found)
+
+
+def test_a_table_that_is_not_there_is_an_error_and_keeps_the_release_back() -> None:
+    connection = warehouse()
+    connection.execute("DROP TABLE pub.pub_organisation")
+    result = judged(connection)["pub.pub_organisation.rows_present"]
+    assert (result.outcome, blocks(result)) == (Outcome.ERROR, True)
+    assert "pub_organisation" in result.message
+
+
+def test_the_gate_opens_a_file_for_reading_only(tmp_path: Path) -> None:
+    path, suites = tmp_path / "w.duckdb", tmp_path / "suites"
+    duckdb.connect(str(path)).execute("CREATE SCHEMA pub; CREATE TABLE pub.t AS SELECT 1 AS n").close()
+    suites.mkdir()
+    rule = {
+        "rule": "one", "targets": {"pub.t": ["n"]}, "holds": "{column} = 1", "severity": "error",
+        "dimension": "validity", "message": "It is not 1.", "why": "It matters.", "fix": "Mend it, please.",
+    }  # fmt: skip
+    (suites / "publish.yml").write_text(yaml.safe_dump({"kind": "publish", "rules": [rule]}))
+    with duckdb.connect(str(path), read_only=True):
+        (result,) = check_publish(path, CheckContext(suites_dir=suites))
+    assert (result.outcome, result.checked_count) == (Outcome.PASS, 1)
