@@ -7,6 +7,7 @@ that holds the stages. What does not: what a stage does (``pipeline``), and when
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,10 @@ def model_assets(dbt_manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         project=None,
     )
     specs = [spec.replace_attributes(owners=OWNERS, kinds={"dbt", "duckdb"}, skippable=False) for spec in specs]
-    keys = {spec.metadata["dagster_dbt/unique_id"]: spec.key for spec in specs}
+    ids = {spec.key: spec.metadata["dagster_dbt/unique_id"] for spec in specs}
+    # Dagster wants what is upstream told first.
+    order = TopologicalSorter({spec.key: [dep.asset_key for dep in spec.deps] for spec in specs}).static_order()
+    keys = {ids[key]: key for key in order if key in ids}
     checks = {spec.metadata["dagster_dbt/unique_id"]: spec for spec in check_specs if spec.metadata}
 
     @dg.multi_asset(name="models", specs=specs, check_specs=check_specs, can_subset=True, pool="warehouse")

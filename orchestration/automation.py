@@ -6,6 +6,7 @@ What belongs here: jobs, schedules and sensors made from the region file. What d
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -51,7 +52,11 @@ def cadence_jobs(region: Region) -> dict[Cadence, dg.UnresolvedAssetJobDefinitio
     return jobs
 
 
-def schedules(region: Region, main: dg.UnresolvedAssetJobDefinition) -> list[dg.ScheduleDefinition]:
+def schedules(
+    region: Region,
+    main: dg.UnresolvedAssetJobDefinition,
+    intake: Mapping[Cadence, dg.UnresolvedAssetJobDefinition],
+) -> list[dg.ScheduleDefinition]:
     """One schedule per cadence in use, and the release schedule."""
     zone = region.model.region.time_zone
     running = dg.DefaultScheduleStatus.RUNNING
@@ -63,7 +68,7 @@ def schedules(region: Region, main: dg.UnresolvedAssetJobDefinition) -> list[dg.
             execution_timezone=zone,
             default_status=running,
         )
-        for cadence, job in cadence_jobs(region).items()
+        for cadence, job in intake.items()
     ]
     release = dg.ScheduleDefinition(
         name="release",

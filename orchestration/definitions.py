@@ -42,7 +42,7 @@ def build_definitions(
             assets.release_asset(dbt_manifest),
         ],
         jobs=[main, *intake.values()],
-        schedules=automation.schedules(region, main),
+        schedules=automation.schedules(region, main, intake),
         sensors=[automation.drop_sensor(region, main)],
         resources={"pipeline": assets.PipelineResource(region_path=str(region.path)), **(resources or {})},
     )

@@ -5,7 +5,6 @@ What belongs here: preparing, executing and reporting one run. What does not: th
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,10 @@ telemetry:
 run_queue:
   max_concurrent_runs: 1
 """
+
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""What happens is told by the progress events; Dagster's log would drown them."""
 
 
 class RunFailedError(Exception):
@@ -87,10 +90,8 @@ def _execute(region: Region, pipeline: Any) -> None:
 
     resource = Prepared(region_path=str(region.path))
     job = build_definitions(region, resources={"pipeline": resource}).resolve_job_def("main")
-    # The run's own events are told by the progress log; Dagster's would drown them.
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
     with _instance() as instance:
-        result = job.execute_in_process(instance=instance, raise_on_error=False)
+        result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET)
     if not result.success:
         raise _failure([event for event in result.all_events if event.is_step_failure])
 
