@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import jinja2
 import pyarrow as pa
 import pytest
+from dbt_macros import render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +28,6 @@ from orchestration.instruments import (
     read_programmes,
     seed_rows,
 )
-from orchestration.project import DBT_PROJECT
 
 SHIPPED = read_instruments()
 
@@ -61,15 +60,10 @@ _ANSWER = [
 # Scoring ----------------------------------------------------------------------------------------------------------
 
 
-def _render(call: str) -> str:
-    """A call of the scoring macros as SQL, rendered from the dbt project's own files."""
-    files = [*(DBT_PROJECT / "macros" / "engine").glob("*.sql"), DBT_PROJECT / "macros" / "assessment" / "scoring.sql"]
-    macros = "\n".join(path.read_text(encoding="utf-8") for path in sorted(files))
-    return jinja2.Environment(autoescape=False).from_string(macros + call).render()  # noqa: S701  SQL, not HTML
-
-
-SCORED = _render("{{ scored_items('answer', 'ref_instrument_item') }}")
-SCORES = _render("{{ all_scale_scores('item', 'ref_instrument_scale', 'ref_instrument_member', 'ref_score_lookup') }}")
+SCORED = render("{{ scored_items('answer', 'ref_instrument_item') }}", "assessment")
+SCORES = render(
+    "{{ all_scale_scores('item', 'ref_instrument_scale', 'ref_instrument_member', 'ref_score_lookup') }}", "assessment"
+)
 
 
 def _create(
