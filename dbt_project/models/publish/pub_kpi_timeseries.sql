@@ -109,6 +109,14 @@ select
         when j.interval_method_code = 't' then {{ rounded('j.ci95_' ~ side, 'j.decimals') }}
     end as ci95_{{ side }},
     {%- endfor %}
+    case when j.value_status in ('shown', 'rounded') then c.rule_code end as spc_rule_code,
+    case when j.value_status in ('shown', 'rounded') then c.variation_code end as variation_code,
+    {%- for name, column in [('mean', 'c.mean'), ('lower_limit', 'c.lower_limit'), ('upper_limit', 'c.upper_limit')] %}
+    case when j.value_status in ('shown', 'rounded') then {{ rounded(column, 'j.decimals') }} end as spc_{{ name }},
+    {%- endfor %}
+    coalesce(g.target, c.target) as target,
+    case when j.value_status in ('shown', 'rounded') then c.assurance_code end as assurance_code,
+    case when j.value_status in ('shown', 'rounded') then g.is_problem end as is_problem,
     j.unit_code,
     j.direction,
     j.statistic_code,
@@ -123,3 +131,9 @@ select
 from judged as j
 left join named as n on j.level_code = n.level_code and j.level_key = n.level_key
 left join period_label as l on j.period_type_code = l.period_type_code and j.period_start_on = l.period_start_on
+left join {{ ref('fct_spc_point') }} as c
+    on j.kpi_id = c.kpi_id and j.version = c.version and j.level_code = c.level_code and j.level_key = c.level_key
+    and j.slice_code = 'all' and j.period_type_code = 'month' and j.period_start_on = c.period_start_on
+left join {{ ref('fct_performance_gap') }} as g
+    on j.kpi_id = g.kpi_id and j.version = g.version and j.level_code = g.level_code and j.level_key = g.level_key
+    and j.slice_code = 'all' and j.period_type_code = g.period_type_code and j.period_start_on = g.period_start_on
