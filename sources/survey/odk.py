@@ -340,9 +340,10 @@ def _answer_version(chunk: Chunk) -> pa.Array:
 
 
 def _version(chunk: Chunk) -> pa.Array:
+    """Edits, then the last change; deletion is one, so that an export from before it does not bring it back."""
     edits = pc.utf8_lpad(chunk.column("edits"), 6, "0")
-    updated = chunk.column("updated_at")
-    return pc.coalesce(pc.binary_join_element_wise(edits, pc.fill_null(updated, ""), " "), updated)
+    changed = pc.max_element_wise(chunk.column("updated_at"), chunk.column("deleted_at"))
+    return pc.coalesce(pc.binary_join_element_wise(edits, pc.fill_null(changed, ""), " "), changed)
 
 
 def _rejected_submission(chunk: Chunk, row: int, *, named: bool) -> Reject:

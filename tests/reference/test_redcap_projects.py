@@ -15,11 +15,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from survey_landing import Landed, land
 
 from sources.connector import Batch
 from sources.delivery import open_delivery
 from sources.survey.redcap import CONNECTOR
+from tests.survey_landing import Landed, land
 
 pytestmark = pytest.mark.reference
 

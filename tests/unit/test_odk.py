@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from survey_landing import FIXTURES, PHQ9_MAPPING, Landed, land
 
 from sources.errors import RefusedError
 from sources.spec import Regime
 from sources.survey import _odk_files
 from sources.survey.odk import CONNECTOR
+from tests.survey_landing import FIXTURES, PHQ9_MAPPING, Landed, land
 
 WELLBEING = {**PHQ9_MAPPING, "assessed_on": "visit_date", "timepoint": "wave", "select_multiple": ["needs"]}
 MAPPING: dict[str, Any] = {"forms": {"wellbeing_check": WELLBEING}, "missing_codes": {"-888": "declined"}}

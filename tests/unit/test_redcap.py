@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from survey_landing import FIXTURES, PHQ9_MAPPING, Landed, land
 
 from sources.errors import RefusedError
 from sources.spec import Regime
 from sources.survey.redcap import CONNECTOR
+from tests.survey_landing import FIXTURES, PHQ9_MAPPING, Landed, land
 
 MAPPING: dict[str, Any] = {
     "forms": {
