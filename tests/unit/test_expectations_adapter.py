@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -133,27 +134,28 @@ def test_a_session_sees_what_the_connection_writes_meanwhile(
     assert answer(gx, one).failed == {"d": 1}
 
 
-STOCK = """
-import duckdb, os
-os.environ["GX_ANALYTICS_ENABLED"] = "False"
-import great_expectations as gx, great_expectations.expectations as gxe
-duckdb.connect("{path}").execute("CREATE TABLE t AS SELECT 1 AS n").close()
-context = gx.get_context(mode="ephemeral")
-context.variables.progress_bars = {{"globally": False}}
-source = context.data_sources.add_sql(name="d", connection_string="duckdb:///{path}", create_temp_table=False)
-batch = source.add_query_asset(name="q", query="SELECT * FROM t").add_batch_definition_whole_table("w").get_batch()
-result = batch.validate(gxe.ExpectTableRowCountToEqual(value=1))
-print("RESULT", result.success, result.exception_info)
-"""
+@pytest.mark.parametrize("is_repaired", [False, True])
+def test_stock_great_expectations_still_needs_the_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_repaired: bool
+) -> None:
+    """If the stock one works, it fetches before it closes a DuckDB connection: remove keep_connection_open."""
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+    from great_expectations.execution_engine import sqlalchemy_execution_engine as engine
 
-
-def test_stock_great_expectations_still_needs_the_repair(tmp_path: Any) -> None:
-    """If this fails, Great Expectations fetches before it closes a DuckDB connection: remove keep_connection_open."""
-    run = subprocess.run(
-        [sys.executable, "-c", STOCK.format(path=tmp_path / "stock.duckdb")], capture_output=True, text=True, check=True
+    stock = tuple(dialect for dialect in engine._PERSISTED_CONNECTION_DIALECTS if dialect != "duckdb")
+    monkeypatch.setattr(engine, "_PERSISTED_CONNECTION_DIALECTS", stock)
+    if is_repaired:
+        keep_connection_open()
+    path = tmp_path / "t.duckdb"
+    duckdb.connect(str(path)).execute("CREATE TABLE t AS SELECT 1 AS n").close()
+    source = gx.get_context(mode="ephemeral").data_sources.add_sql(
+        name="file", connection_string=f"duckdb:///{path}", create_temp_table=False
     )
-    assert "RESULT False" in run.stdout
-    assert "IndexError" in run.stdout or "list index out of range" in run.stdout
+    asset = source.add_query_asset(name="t", query="SELECT * FROM t")
+    result = asset.add_batch_definition_whole_table("t").get_batch().validate(gxe.ExpectTableRowCountToEqual(value=1))
+    assert result.success is is_repaired
+    assert ("index out of range" in str(result.exception_info)) is not is_repaired
 
 
 def test_an_upgrade_that_moves_the_repaired_place_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:
