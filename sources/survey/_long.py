@@ -179,34 +179,66 @@ def _is_timestamp(text: str) -> bool:
         return False
 
 
+class Workspace:
+    """A small database that spills to disk, for looking up records read before in the same delivery. Made when first
+    used: most deliveries are small and need none."""
+
+    def __init__(self, folder: str):
+        self._folder = folder
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            settings: dict[str, str | bool | int | float | list[str]]
+            settings = {"memory_limit": "256MB", "temp_directory": self._folder, "threads": 1}
+            self._connection = duckdb.connect(config=settings)
+            self._connection.execute("CREATE TABLE seen (code VARCHAR)")
+        return self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
 @contextmanager
-def workspace() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A small database in memory that spills to disk, for looking up records of other files of the same delivery."""
+def workspace() -> Iterator[Workspace]:
+    """A workspace for one delivery; nothing of it stays."""
     with tempfile.TemporaryDirectory() as folder:
-        connection = duckdb.connect(config={"memory_limit": "256MB", "temp_directory": folder, "threads": 1})
+        space = Workspace(folder)
         try:
-            yield connection
+            yield space
         finally:
-            connection.close()
+            space.close()
 
 
 class Seen:
     """Which codes occurred before in a delivery."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection):
-        self._connection = connection
-        connection.execute("CREATE TABLE seen (code VARCHAR)")
+    def __init__(self, space: Workspace):
+        self._space = space
+        self._last: pa.Array | None = None
+        """The codes of the run before, which go to the database when there is another run."""
 
     def first(self, codes: pa.Array) -> npt.NDArray[np.bool_]:
         """For every code whether it occurs for the first time; remembers them."""
-        coming = pa.table({"code": codes, "position": pa.array(np.arange(len(codes)))})
-        self._connection.register("coming", coming)
-        repeated = self._connection.execute(
-            "SELECT position FROM coming QUALIFY row_number() OVER (PARTITION BY code ORDER BY position) > 1 "
-            "UNION SELECT position FROM coming WHERE code IN (SELECT code FROM seen)"
-        ).fetchnumpy()["position"]
-        self._connection.execute("INSERT INTO seen SELECT DISTINCT code FROM coming WHERE code IS NOT NULL")
-        self._connection.unregister("coming")
-        first = np.ones(len(codes), bool)
-        first[np.asarray(repeated, np.int64)] = False
+        first = _first_in(codes)
+        if self._last is not None:
+            connection = self._space.connection
+            for name, values in (("last", self._last), ("coming", codes)):
+                connection.register(name, pa.table({"code": values, "position": pa.array(np.arange(len(values)))}))
+            connection.execute("INSERT INTO seen SELECT code FROM last WHERE code IS NOT NULL")
+            repeated = connection.execute(
+                "SELECT position FROM coming WHERE code IN (SELECT code FROM seen)"
+            ).fetchnumpy()["position"]
+            first[np.asarray(repeated, np.int64)] = False
+        self._last = codes
         return first
+
+
+def _first_in(codes: pa.Array) -> npt.NDArray[np.bool_]:
+    indices = pc.dictionary_encode(codes, null_encoding="encode").indices.to_numpy(zero_copy_only=False)
+    _, positions = np.unique(indices, return_index=True)
+    first = np.zeros(len(codes), bool)
+    first[positions] = True
+    return first

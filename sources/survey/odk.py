@@ -36,6 +36,7 @@ from sources.survey._long import (
     Numbering,
     Question,
     Seen,
+    Workspace,
     landing_batch,
     melt,
     options,
@@ -130,8 +131,8 @@ class OdkConnector:
 
     def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
         survey, numbering = parse_mapping(mapping), Numbering()
-        with workspace() as connection:
-            places, seen = _Places(connection), Seen(connection)
+        with workspace() as space:
+            places, seen = _Places(space), Seen(space)
             for files in forms_of(delivery, survey):
                 form = survey.form(files.form_code)
                 yield from _FormReader(delivery, files, form, survey.missing_codes, numbering, places, seen).read()
@@ -384,13 +385,21 @@ def _rejected_repeat(chunk: Chunk, row: int) -> Reject:
 class _Places:
     """Places of the records read so far, for the repeats that point to them. Kept in a database that spills to disk."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection):
-        self._connection = connection
-        connection.execute(
-            "CREATE TABLE place "
-            "(repeat VARCHAR, id VARCHAR, response_code VARCHAR, repeat_path VARCHAR, version VARCHAR)"
-        )
-        connection.execute("CREATE TABLE counted (repeat VARCHAR, parent_id VARCHAR, occurrences BIGINT)")
+    def __init__(self, space: Workspace):
+        self._space = space
+        self._is_made = False
+
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        connection = self._space.connection
+        if not self._is_made:
+            connection.execute(
+                "CREATE TABLE place "
+                "(repeat VARCHAR, id VARCHAR, response_code VARCHAR, repeat_path VARCHAR, version VARCHAR)"
+            )
+            connection.execute("CREATE TABLE counted (repeat VARCHAR, parent_id VARCHAR, occurrences BIGINT)")
+            self._is_made = True
+        return connection
 
     def remember(self, repeat: str, ids: pa.Array, place: _Place) -> None:
         """Keep the places of a run of records of a table."""

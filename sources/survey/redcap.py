@@ -250,8 +250,8 @@ class RedcapConnector:
         project, survey, numbering = _project(delivery), parse_mapping(mapping), Numbering()
         yield _form_batch(project, _labels(delivery, project))
         yield from _event_batches(delivery, project, numbering)
-        with workspace() as connection:
-            seen = Seen(connection)
+        with workspace() as space:
+            seen = Seen(space)
             for file in project.data:
                 reader = _DataReader(delivery, file, project, survey, numbering, seen)
                 yield from reader.read()

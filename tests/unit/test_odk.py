@@ -238,6 +238,16 @@ def test_repeats_are_counted_on_from_run_to_run(tmp_path: Path, monkeypatch: pyt
     }
 
 
+def test_a_repeated_submission_is_found_in_a_later_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_odk_files, "RECORDS_AT_ONCE", 2)
+    file = tmp_path / "f" / "Submissions.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"value": [{"__id": code, "q": 1} for code in (A, B, C, A, A, B)]}))
+    landed = land(CONNECTOR, tmp_path)
+    assert [(r.rule, r.row_number) for r in landed.rejects] == [("repeated_submission", n) for n in (4, 5, 6)]
+    assert [row["response_code"] for row in landed.table("response")] == [A, B, C]
+
+
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-9999, 9999), st.sampled_from(["", "yes", "Kim", "a b"]))
 RECORDS = st.dictionaries(
     st.sampled_from(["q1", "q2", "q3"]),
