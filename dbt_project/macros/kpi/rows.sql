@@ -46,7 +46,9 @@
             {{ month_number(started) }} as from_month_number,
             least({{ month_number("coalesce(" ~ ended ~ ", as_of.as_of_on)") }}, as_of.month_number) as to_month_number
         from {{ ref(measure.fact) }} as f
-        cross join as_of
+        cross join (
+            select as_of as as_of_on, {{ month_number('as_of') }} as month_number from {{ source('ops', 'run_context') }}
+        ) as as_of
         inner join {{ ref('kpi_calendar') }} as c
             on c.level_code = '{{ one.level }}' and c.calendar_code = '{{ kpi.calendar }}'
             {%- if one.level != 'region' %} and c.level_key = f.{{ measure.columns[one.level] }}{% endif %}
@@ -123,7 +125,7 @@
         p.period_start_on,
         p.period_end_on,
         {%- for name, measure in group.measures.items() %}
-        percentile_cont({{ measure.percentile }}) within group (order by f.{{ measure.column }}) as {{ name }},
+        percentile_cont({{ measure.percentile }}) within group (order by f.{{ measure.column }} asc nulls last) as {{ name }},
         count(f.{{ measure.column }}) as {{ name }}__count{{ "," if not loop.last }}
         {%- endfor %}
     from {{ ref(group.fact) }} as f

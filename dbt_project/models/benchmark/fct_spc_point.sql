@@ -31,10 +31,10 @@ targeted as (
     from charted as c
     inner join {{ source('ops', 'kpi_target') }} as t
         on c.kpi_id = t.kpi_id
-        and t.period_start <= c.point_on
-        and t.set_on <= c.point_on
+        and c.point_on >= t.period_start
+        and c.point_on >= t.set_on
         and (
-            (c.level_code = 'organisation' and t.organisation_id = c.level_key)
+            (c.level_code = 'organisation' and c.level_key = t.organisation_id)
             or (c.level_code = 'region' and t.organisation_id is null)
         )
     qualify row_number() over (

@@ -17,4 +17,10 @@ select
     cast(case c.calendar_code when 'any' then 0 when 'own' then e.start_month else {{ hud_start_month() }} end as int)
         as start_month
 from entity as e
-cross join (select 'any' as calendar_code union all select 'own' union all select 'hud') as c
+cross join (
+    select 'any' as calendar_code
+    union all
+    select 'own'
+    union all
+    select 'hud'
+) as c

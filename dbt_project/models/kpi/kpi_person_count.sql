@@ -3,13 +3,7 @@
 -- only the stretch that no earlier one covers; a stretch is +1 where it begins and -1 after it ends, and the running sum
 -- over periods is the head count. A rolling year takes a stretch in for eleven months longer than the month does.
 {%- set kpis = kpi_catalogue() | selectattr('statistic', 'equalto', 'distinct_count') | list %}
-with as_of as (
-    select
-        as_of as as_of_on,
-        {{ month_number('as_of') }} as month_number
-    from {{ source('ops', 'run_context') }}
-),
-
+with
 -- Width of a period in months, and for how many months longer a stretch counts.
 period_types as (
     select 'month' as period_type_code, 1 as width, 0 as tail
