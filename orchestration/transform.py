@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from orchestration.region import Region
 from orchestration.warehouse import create_empty, memory_limit
 
 FINGERPRINT = "trigpoint_fingerprint"
+PARSED = "partial_parse.msgpack"
+SHARED_TARGET = DBT_PROJECT / "target"
 
 
 class ManifestError(Exception):
@@ -57,9 +60,31 @@ def prepare(region: Region) -> Path:
     if not (path.exists() and mark.exists() and mark.read_text() == dbt_fingerprint()):
         if not region.warehouse_path.exists():
             create_empty(region.warehouse_path)
+        _borrow(target_dir(region))
         _invoke(region, ["parse"])
         mark.write_text(dbt_fingerprint())
+        _lend(target_dir(region))
     return path
+
+
+def _borrow(target: Path) -> None:
+    """Start from what another region parsed; dbt parses again what changed since."""
+    shared = SHARED_TARGET / PARSED
+    if shared.exists() and not (target / PARSED).exists():
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shared, target / PARSED)
+
+
+def _lend(target: Path) -> None:
+    """Leave the parsed project for other regions, complete or not at all."""
+    mark = SHARED_TARGET / FINGERPRINT
+    if mark.exists() and mark.read_text() == dbt_fingerprint():
+        return
+    SHARED_TARGET.mkdir(parents=True, exist_ok=True)
+    partial = SHARED_TARGET / f"{PARSED}.{os.getpid()}.part"
+    shutil.copy(target / PARSED, partial)
+    partial.replace(SHARED_TARGET / PARSED)
+    mark.write_text(dbt_fingerprint())
 
 
 def compile_models(region: Region) -> Path:
@@ -158,17 +183,22 @@ def _invoke(
 
 @contextmanager
 def _environment(region: Region) -> Iterator[None]:
+    # Relative to the folder of the warehouse: dbt's parsed project depends on the connection, and so is the same for
+    # every region (see _borrow).
     wanted = {
-        "TRIGPOINT_WAREHOUSE": str(region.warehouse_path),
+        "TRIGPOINT_WAREHOUSE": region.warehouse_path.name,
         "TRIGPOINT_MEMORY_LIMIT": memory_limit(),
-        "TRIGPOINT_TEMP_DIRECTORY": str(region.warehouse_path.parent / "duckdb_tmp"),
+        "TRIGPOINT_TEMP_DIRECTORY": "duckdb_tmp",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
     }
     before = {name: os.environ.get(name) for name in wanted}
+    here = Path.cwd()
     os.environ.update(wanted)
+    os.chdir(region.warehouse_path.parent)
     try:
         yield
     finally:
+        os.chdir(here)
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -15,8 +15,8 @@ from orchestration.region import Region, load_region
 from orchestration.runner import RunOutcome, run_main
 from sources.sample import write_region
 
-PEOPLE = 160
-SEED = 7
+PEOPLE = 400
+SEED = 1
 
 
 @dataclass(frozen=True)
