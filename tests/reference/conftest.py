@@ -1,19 +1,18 @@
-"""A region over the reference exports, taken through the real job once for all tests that look at it.
+"""A region over the reference data, taken through the real job once for all tests that look at it.
 
-What belongs here: the region and how far it is built. What does not: what a test expects of it.
+What belongs here: the region and its one run. What does not: what a test expects of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from orchestration.pipeline import Pipeline
-from orchestration.progress import Progress
 from orchestration.region import Region, load_region
+from orchestration.runner import run_main
 
 HMIS_EXPORTS = {
     "lsa_fy2021": "case/hud-lsa-fy2021-input/input/*.zip",
@@ -27,37 +26,73 @@ HMIS_EXPORTS = {
 }
 """Source → its exports in the reference data. Each is an organisation of its own."""
 
+GRANT_FILES: dict[str, tuple[str, dict[str, Any]]] = {
+    "lloyds": ("funder/360giving-lloyds-bank-foundation/*.json", {}),
+    "abct": ("funder/360giving-abct/*.xlsx", {}),
+    "sport_england": (
+        "funder/sport-england-lottery/*.csv",
+        {"columns": {"Programme Name": "grantProgramme/0/title", "Region": "Beneficiary Location:Name"}},
+    ),
+}
+"""Source → its file and the columns that the standard's titles do not tell. Each is an organisation of its own."""
+
+REDCAP_PROJECTS = (
+    "arm-single-longitudinal",
+    "checkboxes-1",
+    "clinical-trial-1",
+    "longitudinal",
+    "repeating-instruments",
+    "simple",
+    "survey",
+    "validation-types-1",
+)
+"""Each a source, all of one organisation."""
+
+
+def redcap_source(project: str) -> str:
+    """The source of a REDCap project."""
+    return f"redcap_{project.replace('-', '_')}"
+
 
 @pytest.fixture(scope="session")
-def loaded_region(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    """The HMIS exports landed, gated and loaded."""
+def reference_region(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Region:
+    """The reference data after one run of the main job, which published a release."""
     path = tmp_path_factory.mktemp("reference") / "region.yml"
-    path.write_text(yaml.safe_dump(_region(reference_data), sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(region_file(reference_data), sort_keys=False), encoding="utf-8")
     region = load_region(path)
-    progress = Progress(region.state_dir / "progress.jsonl")
-    pipeline = Pipeline(region, progress)
-    for source in region.sources:
-        pipeline.land(source.id)
-    pipeline.load("hmis_csv")
-    yield region
-    progress.close()
+    assert run_main(region).is_new
+    return region
 
 
-@pytest.fixture(scope="session")
-def built_region(loaded_region: Region) -> Region:
-    """The same with every model built."""
-    progress = Progress(loaded_region.state_dir / "progress.jsonl")
-    Pipeline(loaded_region, progress).build()
-    progress.close()
-    return loaded_region
-
-
-def _region(data: Path) -> dict[str, object]:
+def region_file(data: Path) -> dict[str, Any]:
+    """The region's file."""
+    organisations = [*HMIS_EXPORTS, *GRANT_FILES, "surveys"]
     return {
-        "region": {"id": "reference", "name": "Reference exports", "time_zone": "America/New_York"},
-        "organisations": [{"id": name, "name": name} for name in HMIS_EXPORTS],
+        "region": {"id": "reference", "name": "Reference data", "time_zone": "America/New_York"},
+        "organisations": [{"id": name, "name": name} for name in organisations],
         "sources": [
-            {"id": name, "kind": "hmis_csv", "organisation": name, "location": str(data / location)}
-            for name, location in HMIS_EXPORTS.items()
+            *(
+                {"id": name, "kind": "hmis_csv", "organisation": name, "location": str(data / location)}
+                for name, location in HMIS_EXPORTS.items()
+            ),
+            *(
+                {
+                    "id": name,
+                    "kind": "threesixtygiving",
+                    "organisation": name,
+                    "location": str(data / location),
+                    "mapping": mapping,
+                }
+                for name, (location, mapping) in GRANT_FILES.items()
+            ),
+            *(
+                {
+                    "id": redcap_source(project),
+                    "kind": "redcap",
+                    "organisation": "surveys",
+                    "location": str(data / "survey/redcap-projects" / project),
+                }
+                for project in REDCAP_PROJECTS
+            ),
         ],
     }

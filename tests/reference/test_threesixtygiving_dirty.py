@@ -18,6 +18,7 @@ from sources.delivery import open_delivery
 from sources.errors import RefusedError
 from sources.funder.threesixtygiving import CONNECTOR
 from sources.spec import MASK
+from tests.reference.gating import Delivery, Gated, gate, outcomes, release_paused
 
 pytestmark = pytest.mark.reference
 
@@ -124,3 +125,74 @@ def result(path: Path, expected: Accepted | Refused) -> Accepted | Refused:
 
 def empty(table: str) -> pa.Table:
     return pa.table({name: pa.array([], pa.string()) for name in CONNECTOR.tables[table].column_names})
+
+
+# The verdict of the landing gate --------------------------------------------------------------------------------------
+
+NO_TOTAL = {"missing_required_value"}
+"""An amount, a currency or a day is missing: the award can't be in any figure."""
+NO_DAY = {"invalid_date"}
+
+VERDICTS: dict[str, tuple[str, int, set[str], set[str]]] = {
+    # File → (status, records held back, the rules that hold them, the rules that only warn). Where a file is paused,
+    # too many of its few rows are at fault, and a person has to look; what is held is held then, too.
+    "GeoCodePostcode.xlsx": ("paused", 3, NO_TOTAL, {"missing_recipient", "missing_required_value"}),
+    "GeoCodePostcodeRecipientInd.xlsx": ("paused", 3, NO_TOTAL, {"missing_required_value"}),
+    "additional_fields.json": ("loaded", 0, set(), set()),
+    "bad.xlsx": ("refused", 0, set(), set()),
+    "badfile_all_validation_errors.json": (
+        *("paused", 1, {"invalid_amount", "invalid_date"}),
+        {"invalid_code", "missing_required_value"},
+    ),
+    "badfile_all_validation_errors.xlsx": (
+        *("paused", 1, {"invalid_amount", "invalid_date"}),
+        {"invalid_code", "missing_required_value"},
+    ),
+    "bom.csv": ("paused", 1, NO_TOTAL, {"missing_recipient", "missing_required_value"}),
+    "codelist.csv": ("refused", 0, set(), set()),
+    "decimal_amounts.csv": ("paused", 7, NO_TOTAL, {"missing_recipient", "missing_required_value"}),
+    "decimal_amounts.json": ("paused", 7, NO_TOTAL, {"missing_recipient", "missing_required_value"}),
+    # The planned dates are written day first like the award dates, but hold nothing back.
+    "fundingproviders-grants_2_grants.xlsx": ("paused", 2, NO_DAY, {"invalid_date"}),
+    "fundingproviders-grants_2_grants_cp1252.csv": ("paused", 2, NO_DAY, {"invalid_date"}),
+    "fundingproviders-grants_broken_grants.json": ("paused", 4, NO_DAY, {"duplicate_key", "invalid_date"}),
+    "fundingproviders-grants_fixed_2_grants.json": ("paused", 4, NO_DAY, {"duplicate_key", "invalid_date"}),
+    "fundingproviders_grants_2_grants.csv": ("paused", 2, NO_DAY, {"invalid_date"}),
+    "fundingtrust-grants_dc.txt": ("refused", 0, set(), set()),
+    "tenders_releases_2_releases.xlsx": ("refused", 0, set(), set()),
+}
+
+
+@pytest.fixture(scope="module")
+def gated(
+    reference_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Gated], dict[str, Gated]]:
+    """What the gate makes of each file, and what becomes of it once a person has released those that are paused."""
+    folder = reference_data / "funder/360giving-dirty-fixtures"
+    deliveries = {name: Delivery("threesixtygiving", folder / name) for name in sorted(RESULTS)}
+    pipeline = gate(tmp_path_factory.mktemp("gated"), deliveries)
+    judged = outcomes(pipeline, deliveries)
+    release_paused(pipeline)
+    return judged, outcomes(pipeline, deliveries)
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS))
+def test_verdict_of_the_landing_gate(gated: tuple[dict[str, Gated], dict[str, Gated]], name: str) -> None:
+    judged = gated[0][name]
+    assert (judged.status, judged.held, judged.held_for, set(judged.warned)) == VERDICTS[name]
+    expected = RESULTS[name]
+    assert judged.rows == (expected.rows if isinstance(expected, Accepted) else 0)
+    assert judged.current == (judged.rows if judged.status == "loaded" else 0)
+    if isinstance(expected, Refused):
+        assert expected.words in judged.reasons[0]
+    assert bool(judged.reasons) == (judged.status != "loaded")
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS))
+def test_released_by_a_person_all_but_the_held_records_count(
+    gated: tuple[dict[str, Gated], dict[str, Gated]], name: str
+) -> None:
+    judged, released = gated[0][name], gated[1][name]
+    assert released.status == ("refused" if judged.status == "refused" else "loaded")
+    assert (released.rows, released.held) == (judged.rows, judged.held)
+    assert released.current == released.rows - released.held
