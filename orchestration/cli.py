@@ -124,11 +124,20 @@ def check(region: RegionOption) -> None:
 
 
 @app.command()
-def prepare(region: RegionOption) -> None:
-    """Build the dbt manifest ahead, as Dagster needs it to load."""
+def prepare(
+    region: Annotated[
+        Path | None, typer.Option("--region", "-r", help="Default: parse for all regions to come.")
+    ] = None,
+) -> None:
+    """Parse the dbt project ahead: for a region, as Dagster needs it to load, or once for all."""
     from orchestration.transform import prepare as prepare_manifest
+    from orchestration.transform import prepare_shared
 
-    out.print(f"manifest  {prepare_manifest(region_at(region))}")
+    if region is None:
+        prepare_shared()
+        out.print("parsed the dbt project")
+    else:
+        out.print(f"manifest  {prepare_manifest(region_at(region))}")
 
 
 @app.command()

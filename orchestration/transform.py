@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.project import DBT_PROJECT, dbt_fingerprint
-from orchestration.region import Region
+from orchestration.region import Region, RegionFile
 from orchestration.warehouse import create_empty, memory_limit
 
 FINGERPRINT = "trigpoint_fingerprint"
@@ -65,6 +66,25 @@ def prepare(region: Region) -> Path:
         mark.write_text(dbt_fingerprint())
         _lend(target_dir(region))
     return path
+
+
+def prepare_shared() -> None:
+    """Parse the project once for all regions to come; part of setting up."""
+    mark = SHARED_TARGET / FINGERPRINT
+    if mark.exists() and mark.read_text() == dbt_fingerprint():
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        prepare(no_region(Path(scratch)))
+
+
+def no_region(folder: Path) -> Region:
+    """A region with nothing in it, for what needs a warehouse but no data."""
+    nothing = {
+        "region": {"id": "none", "name": "None"},
+        "organisations": [{"id": "none", "name": "None"}],
+        "sources": [{"id": "none", "kind": "hmis_csv", "organisation": "none", "location": "none/*"}],
+    }
+    return Region(folder / "region.yml", RegionFile.model_validate(nothing))
 
 
 def _borrow(target: Path) -> None:

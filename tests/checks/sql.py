@@ -18,8 +18,7 @@ import sqlglot
 from sqlglot import exp
 
 from orchestration.project import DBT_PROJECT
-from orchestration.region import Region, RegionFile
-from orchestration.transform import compile_models
+from orchestration.transform import compile_models, no_region
 
 
 def main() -> int:
@@ -29,21 +28,16 @@ def main() -> int:
     problems = [f"{path}: {problem}" for path, sql in models.items() for problem in portability_problems(sql)]
     for problem in problems:
         sys.stderr.write(problem + "\n")
-    lint = subprocess.run([str(Path(sys.executable).parent / "sqlfluff"), "lint", "models"], cwd=DBT_PROJECT, check=False)
+    lint = subprocess.run(
+        [str(Path(sys.executable).parent / "sqlfluff"), "lint", "models"], cwd=DBT_PROJECT, check=False
+    )
     sys.stdout.write(f"{len(models)} models parse as Spark SQL, {len(problems)} problems\n")
     return 1 if problems or lint.returncode else 0
 
 
 def compiled_models(scratch: Path) -> Iterator[tuple[str, str]]:
     """(path, compiled SQL) of every model, compiled against an empty warehouse below ``scratch``."""
-    model = RegionFile.model_validate(
-        {
-            "region": {"id": "check", "name": "Check"},
-            "organisations": [{"id": "one", "name": "One"}],
-            "sources": [{"id": "one", "kind": "hmis_csv", "organisation": "one", "location": "none/*"}],
-        }
-    )
-    manifest = compile_models(Region(scratch / "region.yml", model))
+    manifest = compile_models(no_region(scratch))
     nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
     for node in sorted(nodes.values(), key=lambda n: n["original_file_path"]):
         if node["resource_type"] == "model":

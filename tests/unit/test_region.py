@@ -42,7 +42,11 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     ("old", "new", "expected"),
     [
         ("kind: hmis_csv", "kind: hmis", "region.yml:5: sources[0].kind: unknown kind 'hmis'; known kinds:"),
-        ("organisation: harbour,", "organisation: port,", "region.yml:5: sources[0].organisation: no organisation 'port'"),
+        (
+            "organisation: harbour,",
+            "organisation: port,",
+            "region.yml:5: sources[0].organisation: no organisation 'port'",
+        ),
         ("id: harbour, name", "id: Harbour, name", "region.yml:3: organisations[0].id: must be lower-case"),
         ("cadence: monthly", "cadenze: monthly", "region.yml:5: sources[0].cadenze: is not a known key"),
         ("Europe/London", "Europe/Londres", "region.yml:1: region.time_zone: unknown time zone 'Europe/Londres'"),
