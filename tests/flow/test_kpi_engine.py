@@ -1,0 +1,513 @@
+"""The KPI, benchmark and publish layers over a small made-up core, against figures counted by hand in Python.
+
+What belongs here: that rolled-up, distinct, dense and protected figures agree with the rows they come from. What does
+not: what the facts of the core mean (their own unit tests), and statistics (``unit/test_statistics.py``).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration import transform
+from orchestration.region import Region, RegionFile
+from orchestration.warehouse import connect, create_empty
+
+pytestmark = pytest.mark.flow
+
+AS_OF = date(2024, 12, 31)
+ORGANISATIONS = {"alpha": 4, "beta": 4, "gamma": 10, "delta": 4}
+"""Organisation → month in which its financial year starts. `delta` stopped delivering in June."""
+SERVICES = {"a1": "alpha", "a2": "alpha", "b1": "beta", "c1": "gamma", "d1": "delta"}
+SERVICE_TYPES = {"a1": "shelter", "a2": "housing", "b1": "shelter", "c1": "housing", "d1": "shelter"}
+LAYERS = ("path:models/kpi", "path:models/benchmark", "path:models/publish")
+BUILT_ALONG = ("dim_period", "dim_organisation", "ref_cadence", "ref_disclosure_profile", "ref_dq_element")
+
+
+def episodes() -> list[dict[str, Any]]:
+    """Three years of episodes, of people who come back, move between services and overlap with themselves."""
+    chance = random.Random(11)
+    rows = []
+    for number in range(500):
+        service = chance.choice(list(SERVICES))
+        person = chance.randrange(90)
+        start = date(2022, 1, 1) + timedelta(days=chance.randrange(1090))
+        end: date | None = start + timedelta(days=chance.choice([0, 3, 20, 45, 100, 400]))
+        limit = date(2024, 6, 30) if SERVICES[service] == "delta" else AS_OF
+        if end is not None and end > limit:
+            end = None
+        if start <= limit:
+            rows.append(episode(f"e{number:03}", f"p{person}", service, start, end, chance))
+    return rows
+
+
+def episode(
+    key: str, person: str, service: str, start: date, end: date | None, chance: random.Random
+) -> dict[str, Any]:
+    organisation = SERVICES[service]
+    traits = random.Random(person)
+    return {
+        "episode_key": key,
+        "source_person_key": f"{organisation}|{person}",
+        "person_key": person,
+        "organisation_id": organisation,
+        "source_id": f"{organisation}_hmis",
+        "service_key": service,
+        "service_type_code": SERVICE_TYPES[service],
+        "start_on": start,
+        "end_on": end,
+        "is_closed": end is not None,
+        "is_date_order_valid": True,
+        "los_days": None if end is None else (end - start).days,
+        "age_band_code": chance.choice(["18_24", "25_34", "unknown"]),
+        "sex_code": traits.choice(["female", "male"]),
+        "ethnicity_code": traits.choice(["a", "b", "unknown"]),
+        "delivery_id": f"delivery of {organisation}",
+        "file_name": "Enrollment.csv",
+        "row_number": int(key[1:]),
+        "line_number": int(key[1:]) + 1,
+    }
+
+
+def courses(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What outcome rules make of closed episodes; alpha and beta are made to measure for one month."""
+    chance = random.Random(5)
+    found = []
+    for row in rows:
+        if row["is_closed"]:
+            finished, case = chance.random() < 0.8, chance.random() < 0.8
+            recovered = finished and case and chance.random() < 0.5
+            found.append(course(row, finished=finished, case=case, recovered=recovered))
+    return found
+
+
+def course(row: dict[str, Any], *, finished: bool, case: bool, recovered: bool) -> dict[str, Any]:
+    columns = ("episode_key", "source_person_key", "person_key", "organisation_id", "service_key", "end_on")
+    traits = ("service_type_code", "age_band_code", "sex_code", "ethnicity_code", "delivery_id", "row_number")
+    return {name: row[name] for name in (*columns, *traits)} | {
+        "is_eligible": finished,
+        "is_paired": finished and case,
+        "is_finished": finished,
+        "is_not_case": finished and not case,
+        "is_finished_case": finished and case,
+        "is_recovered": recovered,
+        "is_reliably_recovered": recovered,
+        "is_reliably_improved": recovered,
+        "is_reliably_deteriorated": False,
+    }
+
+
+def one_to_ninety_nine() -> list[dict[str, Any]]:
+    """In January 2021 alpha has 1 recovered of 1 and beta 0 of 99."""
+    chance = random.Random(1)
+    day = date(2021, 1, 15)
+    rows = [course(episode("e900", "q0", "a1", day, day, chance), finished=True, case=True, recovered=True)]
+    for number in range(99):
+        stay = episode(f"e{901 + number}", f"q{number}", "b1", day, day, chance)
+        rows.append(course(stay, finished=True, case=True, recovered=False))
+    return rows
+
+
+AWARDS = [
+    {
+        "award_transaction_key": f"t{i}",
+        "funder_key": "f",
+        "programme_key": "p",
+        "funder_code": "F",
+        "programme_code": "P",
+    }
+    | {"programme_name": "Programme", "organisation_id": "alpha", "transacted_on": date(2024, 5, 1), "is_award": True}
+    | {"currency_code": currency, "awarded_amount": amount}
+    for i, (currency, amount) in enumerate([("GBP", "100.10"), ("GBP", "0.20"), ("EUR", "7.00")])
+]
+
+
+def financial_year(day: date, start_month: int) -> date:
+    return date(day.year if day.month >= start_month else day.year - 1, start_month, 1)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouse after the build of the three layers."""
+    blocks = {
+        "region": {"id": "here", "name": "Here"},
+        "organisations": [{"id": name, "name": name.title()} for name in ORGANISATIONS],
+        "sources": [
+            {"id": f"{name}_hmis", "kind": "hmis_csv", "organisation": name, "location": "none/*"}
+            for name in ORGANISATIONS
+        ],
+    }
+    region = Region(tmp_path_factory.mktemp("kpi") / "region.yml", RegionFile.model_validate(blocks))
+    create_empty(region.warehouse_path)
+    manifest = transform._invoke(region, ["parse"]).result
+    with connect(region.warehouse_path) as connection:
+        _fill_ops(connection)
+        _create_core(connection, manifest)
+        _fill_core(connection)
+    transform._invoke(region, ["build", "--exclude-resource-type", "unit_test", "--select", *LAYERS, *BUILT_ALONG])
+    with connect(region.warehouse_path, read_only=True) as connection:
+        yield connection
+
+
+def _fill_ops(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("DELETE FROM ops.region; DELETE FROM ops.organisation; DELETE FROM ops.source_config")
+    connection.execute("UPDATE ops.run_context SET as_of = ?", [AS_OF])
+    connection.execute("INSERT INTO ops.region VALUES ('here', 'Here', 'Europe/London', 4)")
+    for order, (name, start) in enumerate(ORGANISATIONS.items(), start=1):
+        source, until = f"{name}_hmis", date(2024, 6, 30) if name == "delta" else AS_OF
+        connection.execute("INSERT INTO ops.organisation VALUES (?, ?, ?)", [name, name.title(), start])
+        connection.execute(
+            "INSERT INTO ops.source_config VALUES (?, 'hmis_csv', 'case_management', ?, 'monthly', '{}')",
+            [source, name],
+        )
+        connection.execute(
+            "INSERT INTO ops.delivery (delivery_id, source_id, organisation_id, stated_at, received_order, scope_from, "
+            "scope_to, status) VALUES (?, ?, ?, ?, ?, DATE '2021-01-01', ?, 'loaded')",
+            [f"delivery of {name}", source, name, until, order, until],
+        )
+    connection.execute(
+        "INSERT INTO ops.kpi_target VALUES "
+        "('OC-05', 'alpha', 'financial_year', DATE '2023-04-01', 40, DATE '2023-01-01'), "
+        "('OC-05', 'beta', 'financial_year', DATE '2023-04-01', 40, DATE '2024-01-01')"
+    )
+
+
+def _create_core(connection: duckdb.DuckDBPyConnection, manifest: Any) -> None:
+    """Empty tables for every model below the three layers, with the columns of its contract."""
+    for node in manifest.nodes.values():
+        if node.resource_type == "model" and node.fqn[1] == "core" and node.name not in BUILT_ALONG:
+            columns = ", ".join(f"{c.name} {c.data_type}" for c in node.columns.values())
+            connection.execute(f"CREATE OR REPLACE TABLE core.{node.name} ({columns})")
+
+
+def _fill_core(connection: duckdb.DuckDBPyConnection) -> None:
+    stays = episodes()
+    services = [
+        {"service_key": k, "service_name": k, "organisation_id": o, "service_type_code": SERVICE_TYPES[k]}
+        for k, o in SERVICES.items()
+    ]
+    _insert(connection, "core.dim_service", services)
+    _insert(connection, "core.fct_episode", stays)
+    _insert(connection, "core.mart_episode_course", [*courses(stays), *one_to_ninety_nine()])
+    _insert(connection, "core.fct_award_transaction", AWARDS)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
+    names = list(rows[0])
+    connection.executemany(
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        [[row[name] for name in names] for row in rows],
+    )
+
+
+def figure(connection: duckdb.DuckDBPyConnection, table: str = "kpi.fct_kpi", **key: Any) -> dict[str, Any]:
+    """The one row of a KPI with these values."""
+    wanted = {"slice_code": "all"} | key
+    found = connection.execute(
+        f"SELECT * FROM {table} WHERE " + " AND ".join(f"{name} = ?" for name in wanted), list(wanted.values())
+    )
+    names = [d[0] for d in found.description or ()]
+    rows = found.fetchall()
+    assert len(rows) == 1, (wanted, len(rows))
+    return dict(zip(names, rows[0], strict=True))
+
+
+def test_a_rate_is_made_of_sums_and_never_an_average_of_rates(built: duckdb.DuckDBPyConnection) -> None:
+    month = {"kpi_id": "OC-05", "period_type_code": "month", "period_start_on": date(2021, 1, 1)}
+    assert figure(built, level_code="organisation", level_key="alpha", **month)["value"] == 100
+    assert figure(built, level_code="organisation", level_key="beta", **month)["value"] == 0
+    here = figure(built, level_code="region", level_key="here", **month)
+    assert (here["numerator"], here["denominator"], here["value"]) == (1, 100, 1)
+    assert here["ci95_lower"] == pytest.approx(0.1767, abs=1e-4)
+
+
+def test_atoms_add_up_to_the_fact(built: duckdb.DuckDBPyConnection) -> None:
+    direct = built.execute(
+        "SELECT count(los_days), sum(los_days) FROM core.fct_episode WHERE end_on IS NOT NULL"
+    ).fetchone()
+    for slice_code in ("all", "age_band", "sex", "ethnicity"):
+        summed = built.execute(
+            "SELECT sum(timed_episodes), sum(episode_days) FROM kpi.kpi_atom WHERE slice_code = ?", [slice_code]
+        ).fetchone()
+        assert summed == direct, slice_code
+
+
+def _months(day: date) -> int:
+    return day.year * 12 + day.month - 1
+
+
+def _active(row: dict[str, Any], start: date, end: date) -> bool:
+    return row["start_on"] <= end and (row["end_on"] or AS_OF) >= start
+
+
+@pytest.mark.parametrize(
+    ("level", "column", "person"),
+    [
+        ("region", None, "person_key"),
+        ("organisation", "organisation_id", "source_person_key"),
+        ("service_type", "service_type_code", "person_key"),
+        ("service", "service_key", "source_person_key"),
+    ],
+)
+@pytest.mark.parametrize("slice_code", ["all", "age_band", "sex"])
+def test_people_served_are_counted_once(
+    built: duckdb.DuckDBPyConnection, level: str, column: str | None, person: str, slice_code: str
+) -> None:
+    found = built.execute(
+        "SELECT level_key, slice_value, period_type_code, period_start_on, period_end_on, person_count "
+        "FROM kpi.fct_kpi WHERE kpi_id = 'AV-05' AND level_code = ? AND slice_code = ? AND coverage_code <> 'none'",
+        [level, slice_code],
+    ).fetchall()
+    assert bool(found) is not (level == "service" and slice_code != "all")
+    stays = episodes()
+    for key, value, period_type, start, end, count in found:
+        people = {
+            row[person]
+            for row in stays
+            if (column is None or row[column] == key)
+            and (slice_code == "all" or row[f"{slice_code}_code"] == value)
+            and _active(row, start, end)
+        }
+        assert count == len(people), (key, value, period_type, start)
+    if found and slice_code == "all":
+        assert {row[2] for row in found} == {"month", "quarter", "financial_year", "rolling12"}
+
+
+def test_a_person_in_two_services_is_one_person_of_the_organisation(built: duckdb.DuckDBPyConnection) -> None:
+    period = {"kpi_id": "AV-05", "period_type_code": "financial_year", "period_start_on": date(2023, 4, 1)}
+    whole = figure(built, level_code="organisation", level_key="alpha", **period)["person_count"]
+    parts = [figure(built, level_code="service", level_key=s, **period)["person_count"] for s in ("a1", "a2")]
+    assert whole < sum(parts)
+
+
+def test_medians_come_from_the_rows(built: duckdb.DuckDBPyConnection) -> None:
+    for level, column in (("organisation", "organisation_id"), ("service", "service_key")):
+        differing = built.execute(
+            f"""
+            SELECT k.level_key, k.period_start_on, k.period_end_on, k.value, quantile_cont(e.los_days, 0.5)
+            FROM kpi.fct_kpi AS k
+            JOIN core.fct_episode AS e
+                ON e.{column} = k.level_key AND e.end_on BETWEEN k.period_start_on AND k.period_end_on
+            WHERE k.kpi_id = 'AC-06.median' AND k.level_code = ? AND k.slice_code = 'all'
+            GROUP BY ALL
+            HAVING k.value IS DISTINCT FROM quantile_cont(e.los_days, 0.5) OR k.denominator <> count(*)
+            """,
+            [level],
+        ).fetchall()
+        assert not differing
+
+
+def test_financial_years_follow_the_organisation(built: duckdb.DuckDBPyConnection) -> None:
+    by_year: dict[tuple[str, date], int] = defaultdict(int)
+    for row in episodes():
+        if row["end_on"]:
+            organisation = row["organisation_id"]
+            by_year[organisation, financial_year(row["end_on"], ORGANISATIONS[organisation])] += 1
+    found = built.execute(
+        "SELECT level_key, period_start_on, denominator FROM kpi.fct_kpi WHERE kpi_id = 'AC-06.mean' "
+        "AND level_code = 'organisation' AND slice_code = 'all' AND period_type_code = 'financial_year' "
+        "AND denominator > 0"
+    ).fetchall()
+    assert {(key, start): count for key, start, count in found} == dict(by_year)
+
+
+def test_members_add_up_to_every_figure(built: duckdb.DuckDBPyConnection) -> None:
+    """The members of an organisation and period, of every KPI with rows in this core."""
+    additive = built.execute(
+        """
+        SELECT k.kpi_id, k.level_key, k.period_type_code, k.period_start_on, k.numerator, k.denominator,
+            sum(m.numerator_value), sum(m.denominator_value)
+        FROM kpi.fct_kpi AS k
+        LEFT JOIN kpi.fct_kpi_member AS m
+            ON m.kpi_id = k.kpi_id AND m.version = k.version AND m.organisation_id = k.level_key
+            AND m.anchor_on BETWEEN k.period_start_on AND k.period_end_on
+        WHERE k.level_code = 'organisation' AND k.slice_code = 'all' AND k.coverage_code <> 'none'
+            AND k.statistic_code IN ('proportion', 'ratio', 'mean') AND k.period_type_code <> 'rolling12'
+        GROUP BY ALL
+        """
+    ).fetchall()
+    assert {row[0] for row in additive if row[5]} >= {"AC-06.mean", "OC-01", "OC-03", "OC-05", "OC-06"}
+    for row in additive:
+        assert (row[4], row[5]) == (row[6] or 0, row[7] or 0), row
+    persons = built.execute(
+        """
+        SELECT k.level_key, k.period_start_on, k.person_count, count(DISTINCT m.source_person_key)
+        FROM kpi.fct_kpi AS k
+        LEFT JOIN kpi.fct_kpi_member AS m
+            ON m.kpi_id = k.kpi_id AND m.organisation_id = k.level_key AND m.anchor_on <= k.period_end_on
+            AND coalesce(m.anchor_end_on, DATE '9999-12-31') >= k.period_start_on
+        WHERE k.kpi_id = 'AV-05' AND k.level_code = 'organisation' AND k.slice_code = 'all'
+            AND k.coverage_code <> 'none'
+        GROUP BY ALL
+        """
+    ).fetchall()
+    assert persons and all(count == members for _, _, count, members in persons)
+
+
+def test_who_does_not_count_has_a_reason(built: duckdb.DuckDBPyConnection) -> None:
+    found = built.execute(
+        "SELECT exclusion_code, in_denominator, count(*) FROM kpi.fct_kpi_member WHERE kpi_id = 'OC-05' GROUP BY ALL"
+    ).fetchall()
+    assert {(code, counted) for code, counted, _ in found} == {
+        *((None, True), ("not_finished", False), ("not_case", False))
+    }
+    traced = built.execute(
+        "SELECT count(*) FROM kpi.fct_kpi_member WHERE kpi_id = 'AC-06.mean' "
+        "AND (delivery_id IS NULL OR file_name IS NULL OR line_number IS NULL)"
+    ).fetchone()
+    assert traced == (0,)
+
+
+def test_nothing_happened_and_nothing_was_delivered_differ(built: duckdb.DuckDBPyConnection) -> None:
+    month = {"kpi_id": "OC-05", "level_code": "organisation", "period_type_code": "month"}
+    quiet = figure(built, level_key="alpha", period_start_on=date(2021, 3, 1), **month)
+    assert (quiet["numerator"], quiet["denominator"], quiet["value"]) == (0, 0, None)
+    assert (quiet["status_code"], quiet["coverage_code"], quiet["is_stale"]) == ("no_denominator", "full", False)
+    silent = figure(built, level_key="delta", period_start_on=date(2024, 9, 1), **month)
+    assert (silent["numerator"], silent["denominator"], silent["value"]) == (None, None, None)
+    assert (silent["status_code"], silent["coverage_code"], silent["is_stale"]) == ("no_data", "none", True)
+    before = figure(built, level_key="delta", period_start_on=date(2024, 5, 1), **month)
+    assert (before["coverage_code"], before["is_stale"]) == ("full", False)
+    served = {"kpi_id": "AV-05", "level_code": "organisation", "level_key": "alpha", "period_type_code": "month"}
+    assert figure(built, period_start_on=date(2021, 3, 1), **served)["value"] == 0
+
+
+def test_a_region_is_complete_when_all_who_had_begun_cover_the_period(built: duckdb.DuckDBPyConnection) -> None:
+    month = {"kpi_id": "AV-05", "level_code": "region", "level_key": "here", "period_type_code": "month"}
+    assert figure(built, period_start_on=date(2024, 5, 1), **month)["coverage_code"] == "full"
+    assert figure(built, period_start_on=date(2024, 9, 1), **month)["coverage_code"] == "partial"
+
+
+def test_every_unsliced_series_is_dense(built: duckdb.DuckDBPyConnection) -> None:
+    found = built.execute(
+        "SELECT kpi_id, level_key, count(*) FROM kpi.fct_kpi WHERE level_code = 'service' AND slice_code = 'all' "
+        "AND period_type_code = 'month' AND kpi_id IN ('AV-05', 'OC-05') GROUP BY ALL"
+    ).fetchall()
+    assert len(found) == 2 * len(SERVICES)
+    first = {
+        row["service_key"]: row["start_on"] for row in sorted(episodes(), key=lambda r: r["start_on"], reverse=True)
+    }
+    for _, service, months in found:
+        assert months >= _months(AS_OF) - _months(first[service]) - 12, service
+
+
+def test_a_cohort_before_the_first_delivery_is_no_data(built: duckdb.DuckDBPyConnection) -> None:
+    year = {"kpi_id": "OC-13.730", "level_code": "organisation", "level_key": "alpha"}
+    early = figure(built, period_type_code="financial_year", period_start_on=date(2021, 10, 1), **year)
+    assert early["status_code"] == "no_data"
+
+
+def test_money_is_never_added_across_currencies(built: duckdb.DuckDBPyConnection) -> None:
+    found = built.execute(
+        "SELECT level_code, slice_value, numerator FROM kpi.fct_kpi WHERE kpi_id = 'FN-06' "
+        "AND period_type_code = 'financial_year' ORDER BY ALL"
+    ).fetchall()
+    assert [(level, currency, str(amount)) for level, currency, amount in found] == [
+        (level, currency, amount)
+        for level in ("funder", "programme", "region")
+        for currency, amount in (("EUR", "7.0000"), ("GBP", "100.3000"))
+    ]
+    summary = built.execute("SELECT currency_code, award_count, awarded_amount FROM pub.pub_award_summary ORDER BY 1")
+    assert [(c, n, str(a)) for c, n, a in summary.fetchall()] == [("EUR", 1, "7.00"), ("GBP", 2, "100.30")]
+
+
+def test_what_depends_on_a_small_number_is_hidden_with_it(built: duckdb.DuckDBPyConnection) -> None:
+    month = {"kpi_id": "OC-05", "level_code": "region", "level_key": "here", "period_type_code": "month"}
+    shown = figure(built, "pub.pub_kpi_timeseries", period_start_on=date(2021, 1, 1), **month)
+    assert (shown["numerator"], shown["numerator_status"]) == (None, "suppressed")
+    assert (shown["denominator"], shown["denominator_status"]) == (100, "rounded")
+    hidden = ("value", "ci95_lower", "ci95_upper", "spc_mean", "spc_rule_code", "variation_code", "is_problem")
+    assert [shown[name] for name in hidden] == [None] * len(hidden)
+    assert shown["value_status"] == "suppressed"
+
+
+def test_published_numbers_follow_from_the_true_ones(built: duckdb.DuckDBPyConnection) -> None:
+    """Over every row: small counts hidden, others multiples of five, rates whole percents of the shown numbers."""
+    rows = built.execute(
+        """
+        SELECT k.statistic_code, k.numerator, k.denominator, p.numerator, p.numerator_status, p.denominator,
+            p.denominator_status, p.value, p.value_status, p.unit_code, k.is_below_minimum
+        FROM kpi.fct_kpi AS k
+        JOIN pub.pub_kpi_timeseries AS p USING (
+            kpi_id, version, level_code, level_key, slice_code, slice_value, period_type_code, period_start_on
+        )
+        WHERE k.kpi_id NOT LIKE 'FN-%' AND k.kpi_id NOT LIKE 'AV-03%'
+        """
+    ).fetchall()
+    statuses = set()
+    for statistic, x, n, shown_x, x_status, shown_n, n_status, value, status, unit, is_below in rows:
+        statuses.add(status)
+        if statistic in ("proportion", "distinct_count"):
+            assert (shown_x, x_status) == _protected(x)
+        if n is not None:
+            assert (shown_n, n_status) == _protected(n)
+        assert (value is None) == (status not in ("shown", "rounded"))
+        if "suppressed" in (x_status, n_status):
+            assert status == "suppressed"
+        if value is not None and statistic == "proportion":
+            assert unit == "percent" and not is_below
+            assert value == int(100 * shown_x / shown_n + type(shown_x)("0.5"))
+    assert statuses == {"shown", "rounded", "suppressed", "no_data", "not_computed"}
+
+
+def _protected(count: Any) -> tuple[Any, str]:
+    if count is None:
+        return None, "no_data"
+    if count == 0:
+        return 0, "shown"
+    if count <= 7:
+        return None, "suppressed"
+    return (int(count) + 2) // 5 * 5, "rounded"
+
+
+def test_only_targets_set_in_time_are_judged(built: duckdb.DuckDBPyConnection) -> None:
+    found = built.execute(
+        "SELECT level_key, is_retrospective, is_judged, is_problem, gap, value "
+        "FROM benchmark.fct_performance_gap ORDER BY 1"
+    ).fetchall()
+    (alpha, beta) = found
+    assert alpha[:3] == ("alpha", False, True)
+    assert alpha[4] == pytest.approx(alpha[5] - 40)
+    assert alpha[3] == (alpha[5] < 40)
+    assert beta[:4] == ("beta", True, False, None)
+
+
+def test_charts_leave_out_what_cannot_be_compared(built: duckdb.DuckDBPyConnection) -> None:
+    wrong = built.execute(
+        "SELECT count(*) FROM benchmark.fct_spc_point AS s JOIN kpi.fct_kpi AS k USING (kpi_id, version, level_code, "
+        "level_key, period_start_on) WHERE k.period_type_code = 'month' AND k.slice_code = 'all' "
+        "AND (NOT k.is_period_complete OR k.is_below_minimum OR k.is_provisional)"
+    ).fetchone()
+    points = built.execute("SELECT count(*), count(DISTINCT kpi_id) FROM benchmark.fct_spc_point").fetchone()
+    assert wrong == (0,)
+    assert points is not None and points[0] > 100 and points[1] >= 2
+
+
+def test_four_organisations_are_too_few_for_a_median(built: duckdb.DuckDBPyConnection) -> None:
+    found = built.execute("SELECT max(peer_count), count(median), count(q1) FROM benchmark.fct_benchmark").fetchone()
+    assert found == (4, 0, 0)
+    assert built.execute("SELECT count(median_of_others) FROM benchmark.fct_benchmark_member").fetchone() == (0,)
+
+
+def test_the_centre_of_a_funnel_is_sum_over_sum(built: duckdb.DuckDBPyConnection) -> None:
+    found = built.execute(
+        "SELECT centre, 100.0 * sum(numerator) OVER w / sum(denominator) OVER w FROM benchmark.fct_benchmark_member "
+        "WHERE kpi_id = 'OC-05' WINDOW w AS (PARTITION BY period_type_code, period_start_on)"
+    ).fetchall()
+    assert found
+    for centre, expected in found:
+        assert centre == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_no_person_is_published(built: duckdb.DuckDBPyConnection) -> None:
+    columns = built.execute(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'pub'"
+    ).fetchall()
+    forbidden = ("person_key", "source_person_key", "episode_key", "member_key", "person_code", "row_number")
+    assert columns and not [c for c in columns if c[1] in forbidden]
