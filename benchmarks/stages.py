@@ -92,8 +92,8 @@ def _measure(region: Path, people: int) -> tuple[list[str], list[str]]:
     notes = [
         f"The sample has {sample['deliveries']} deliveries, {sample['megabytes']:.0f} MB as sent.",
         f"The floor agrees with {floor['agreeing']} of {floor['figures']} figures of three KPIs.",
-        f"One more delivery: {rebuilt['rebuilt']:,} of {rebuilt['persons']:,} people were built again"
-        f" (first run: {built['rebuilt']:,}).",
+        f"One more delivery: {rebuilt['rebuilt'] or 0:,} of {rebuilt['persons']:,} people were built again"
+        f" (first run: {built['rebuilt'] or 0:,}).",
     ]
     return _table(timings, floor_seconds), notes
 
