@@ -73,7 +73,9 @@ def release_paused(pipeline: Pipeline) -> None:
     """Say of every paused delivery that it is as it should be, and load it."""
     ledger = Ledger(pipeline.region.state_dir)
     with connect(pipeline.region.warehouse_path, read_only=True) as connection:
-        paused = connection.execute("SELECT delivery_id FROM ops.delivery WHERE status = 'paused' ORDER BY 1").fetchall()
+        paused = connection.execute(
+            "SELECT delivery_id FROM ops.delivery WHERE status = 'paused' ORDER BY 1"
+        ).fetchall()
     for (delivery_id,) in paused:
         ledger.release(delivery_id, by="test", at="2024-01-01T00:00:00Z", reason="looked at")
     load_all(pipeline)

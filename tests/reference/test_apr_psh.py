@@ -15,17 +15,17 @@ from orchestration.region import Region
 from orchestration.transform import compiled
 from orchestration.warehouse import connect
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.xdist_group("reference")]
 
 PERIOD = {"apr_start": "2020-10-01", "apr_end": "2021-09-30"}
 ROWS = (*range(1, 11), *range(12, 17))
 
 
 @pytest.fixture(scope="module")
-def q5a(built_region: Region) -> dict[str, dict[int, int]]:
+def q5a(reference_region: Region) -> dict[str, dict[int, int]]:
     """Source → row of the table → value; the kit's exports have one project each."""
-    query = compiled(built_region, "apr_q5a", PERIOD)
-    with connect(built_region.warehouse_path, read_only=True) as connection:
+    query = compiled(reference_region, "apr_q5a", PERIOD)
+    with connect(reference_region.warehouse_path, read_only=True) as connection:
         relation = connection.execute(query)
         names = [column[0] for column in relation.description]
         records = [dict(zip(names, record, strict=True)) for record in relation.fetchall()]

@@ -20,8 +20,6 @@ import yaml
 from orchestration.landing import land, landing_path, receive
 from orchestration.ledger import Ledger
 from orchestration.loader import Accepted, apply_source
-from orchestration.pipeline import Pipeline
-from orchestration.progress import Progress
 from orchestration.region import Region, load_region
 from orchestration.vault import Vault
 from orchestration.warehouse import connect, ensure_tables
@@ -29,6 +27,7 @@ from sources.case_management.hmis_csv import CONNECTOR
 from sources.connector import Batch, Reject
 from sources.delivery import open_delivery
 from sources.errors import RefusedError
+from tests.reference.gating import Delivery, Gated, gate, outcomes
 
 pytestmark = pytest.mark.reference
 
@@ -189,31 +188,18 @@ def test_result(reference_data: Path, case: Case) -> None:
 
 
 @pytest.fixture(scope="module")
-def gated(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, int]]:
-    """Case → (status after the landing gate, records held back or unreadable); each case is a source of its own."""
-    locations = {f"case_{number}": reference_data / "case" / case.path for number, case in enumerate(CASES)}
-    region = _region(tmp_path_factory.mktemp("gated"), locations)
-    pipeline = Pipeline(region, Progress(region.state_dir / "progress.jsonl"))
-    for source in region.sources:
-        pipeline.land(source.id)
-    pipeline.load("hmis_csv")
-    pipeline.write_context()
-    with connect(region.warehouse_path, read_only=True) as connection:
-        found = connection.execute(
-            "SELECT source_id, status, coalesce(reason, ''), coalesce(sum(quarantined_count + rejected_count), 0) "
-            "FROM ops.delivery LEFT JOIN ops.row_account USING (source_id, delivery_id) GROUP BY ALL"
-        ).fetchall()
-    by_source = {
-        # Nothing of a paused delivery is accounted for yet; the reason says how many of its records are at fault.
-        source: (status, int(reason.split("(")[1].split(" of")[0]) if status == "paused" else int(count))
-        for source, status, reason, count in found
-    }
-    return {case.path: by_source[f"case_{number}"] for number, case in enumerate(CASES)}
+def gated(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gated]:
+    """Case → what the landing gate makes of it; each case is a source of its own."""
+    deliveries = {case.path: Delivery("hmis_csv", reference_data / "case" / case.path) for case in CASES}
+    return outcomes(gate(tmp_path_factory.mktemp("gated"), deliveries), deliveries)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.path)
-def test_verdict_of_the_landing_gate(gated: dict[str, tuple[str, int]], case: Case) -> None:
-    assert gated[case.path] == (case.verdict, len(case.rejects) + case.held)
+def test_verdict_of_the_landing_gate(gated: dict[str, Gated], case: Case) -> None:
+    found = gated[case.path]
+    assert (found.status, found.held) == (case.verdict, len(case.rejects) + case.held)
+    assert found.rows == case.people
+    assert bool(found.reasons) == (case.verdict != "loaded")
 
 
 def test_names_with_quotes_come_out_as_they_were_meant(reference_data: Path) -> None:

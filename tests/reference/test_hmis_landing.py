@@ -16,8 +16,9 @@ from orchestration.region import Region
 from orchestration.warehouse import connect
 from sources.case_management.hmis_csv import hmis_files
 from sources.spec import MASK
+from tests.reference.conftest import HMIS_EXPORTS
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.xdist_group("reference")]
 
 LANDED = {
     "lsa_fy2022": {
@@ -65,15 +66,15 @@ LANDED = {
 
 
 @pytest.mark.parametrize("source", LANDED)
-def test_every_row_of_the_export_lands(loaded_region: Region, source: str) -> None:
-    landed = _manifest(loaded_region, source)
+def test_every_row_of_the_export_lands(reference_region: Region, source: str) -> None:
+    landed = _manifest(reference_region, source)
     assert {table: count for table, count in landed.rows.items() if count} == LANDED[source]
     assert landed.refusal is None
     assert not any(landed.rejected.values())
 
 
-def test_every_landed_row_is_current_or_accounted_for(loaded_region: Region) -> None:
-    with connect(loaded_region.warehouse_path, read_only=True) as connection:
+def test_every_landed_row_is_current_or_accounted_for(reference_region: Region) -> None:
+    with connect(reference_region.warehouse_path, read_only=True) as connection:
         lost = connection.execute(
             "SELECT source_id, table_name, landed_count, quarantined_count, unchanged_count, loaded_count "
             "FROM ops.row_account WHERE landed_count <> quarantined_count + unchanged_count + loaded_count"
@@ -90,25 +91,25 @@ def test_every_landed_row_is_current_or_accounted_for(loaded_region: Region) -> 
     }
 
 
-def test_the_formats_are_told_apart(loaded_region: Region) -> None:
+def test_the_formats_are_told_apart(reference_region: Region) -> None:
     """CSVVersion is `v1_3`, `FY2022` or not there at all in these exports."""
-    versions = {source.id: _manifest(loaded_region, source.id).format_version for source in loaded_region.sources}
+    versions = {source: _manifest(reference_region, source).format_version for source in HMIS_EXPORTS}
     assert versions == {source: "FY2020" if source.startswith("spm_") else "FY2022" for source in versions}
 
 
-def test_identifiers_are_masked_in_landing(loaded_region: Region) -> None:
+def test_identifiers_are_masked_in_landing(reference_region: Region) -> None:
     masked = [(name, column.name) for name, file in hmis_files().items() for column in file.table.masked]
     assert len(masked) > 30
-    for folder in _landed_folders(loaded_region):
+    for folder in _landed_folders(reference_region):
         for table, column in masked:
             query = f"SELECT DISTINCT \"{column}\" FROM read_parquet('{folder / table}.parquet')"
             shown = {value for (value,) in duckdb.execute(query).fetchall()}
             assert shown <= {None, MASK}, (folder, table, column)
 
 
-def test_bed_nights_of_fy2022(built_region: Region) -> None:
+def test_bed_nights_of_fy2022(reference_region: Region) -> None:
     """4,486 records of bed nights are 4,408 distinct ones."""
-    with connect(built_region.warehouse_path, read_only=True) as connection:
+    with connect(reference_region.warehouse_path, read_only=True) as connection:
         records, nights = connection.execute(
             "SELECT count(*), count(DISTINCT (source_person_key, provided_on)) FROM input.in_case__service_event "
             "WHERE source_id = 'lsa_fy2022' AND event_type_code = 'bed_night'"
@@ -118,7 +119,7 @@ def test_bed_nights_of_fy2022(built_region: Region) -> None:
     assert kept == (4_408,)
 
 
-def test_codes_of_the_real_exports_are_all_mapped(built_region: Region) -> None:
+def test_codes_of_the_real_exports_are_all_mapped(reference_region: Region) -> None:
     columns = {
         "in_case__episode": ("destination_class_code", "relationship_to_head_code", "months_homeless_code"),
         "in_case__person": ("sex_code", "ethnicity_code", "veteran_status_code", "birth_date_quality_code"),
@@ -128,7 +129,7 @@ def test_codes_of_the_real_exports_are_all_mapped(built_region: Region) -> None:
         "in_case__health_status": ("disability_type_code", "response_code"),
         "in_case__capacity": ("household_type_code",),
     }
-    with connect(built_region.warehouse_path, read_only=True) as connection:
+    with connect(reference_region.warehouse_path, read_only=True) as connection:
         for view, names in columns.items():
             for name in names:
                 codes = {code for (code,) in connection.execute(f"SELECT DISTINCT {name} FROM input.{view}").fetchall()}
@@ -152,16 +153,17 @@ def test_the_spec_has_the_columns_of_the_real_files_in_their_order(reference_dat
     assert compared == 22 + 23 + 24
 
 
-def test_no_column_of_a_real_export_is_unknown(loaded_region: Region) -> None:
-    for folder in _landed_folders(loaded_region):
+def test_no_column_of_a_real_export_is_unknown(reference_region: Region) -> None:
+    for folder in _landed_folders(reference_region):
         for table in hmis_files():
             query = f"SELECT count(*) FROM read_parquet('{folder / table}.parquet') WHERE cardinality(_extra) > 0"
             assert duckdb.execute(query).fetchone() == (0,), (folder, table)
 
 
 def _landed_folders(region: Region) -> list[Path]:
-    folders = sorted(path.parent for path in region.landing_dir.rglob(MANIFEST))
-    assert len(folders) == len(region.sources)
+    """Folders of the HMIS exports."""
+    folders = sorted(path.parent for source in HMIS_EXPORTS for path in (region.landing_dir / source).rglob(MANIFEST))
+    assert len(folders) == len(HMIS_EXPORTS)
     return folders
 
 

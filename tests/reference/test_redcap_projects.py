@@ -16,9 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from orchestration.region import Region
+from orchestration.warehouse import connect
 from sources.connector import Batch
 from sources.delivery import open_delivery
 from sources.survey.redcap import CONNECTOR
+from tests.reference.conftest import redcap_source
 from tests.survey_landing import Landed, land
 
 pytestmark = pytest.mark.reference
@@ -127,6 +130,27 @@ def test_what_the_dictionaries_mark_as_identifying_is_never_readable(folder: Pat
             marked = {row["Variable / Field Name"] for row in csv.DictReader(file) if row["Identifier?"] == "y"}
         landed = land(CONNECTOR, folder / name)
         assert not [r for r in landed.table("answer") if r["question_code"] in marked and r["value"] is not None]
+
+
+@pytest.mark.xdist_group("reference")
+def test_projects_reach_the_warehouse_whole(reference_region: Region) -> None:
+    """Records, responses and answers of each project count now, and every response is a fact of core."""
+    queries = {
+        "record": "SELECT _source_id, count(*) FROM raw.redcap__record WHERE _status = 'current' GROUP BY 1",
+        "response": "SELECT _source_id, count(*) FROM raw.redcap__response WHERE _status = 'current' GROUP BY 1",
+        "answer": "SELECT _source_id, count(*) FROM raw.redcap__answer WHERE _status = 'current' GROUP BY 1",
+        "fact": "SELECT source_id, count(*) FROM core.fct_survey_response GROUP BY 1",
+    }
+    with connect(reference_region.warehouse_path, read_only=True) as connection:
+        found = {name: dict(connection.execute(query).fetchall()) for name, query in queries.items()}
+    for project, figures in PROJECTS.items():
+        counts = {name: counted.get(redcap_source(project), 0) for name, counted in found.items()}
+        assert counts == {
+            "record": figures.rows,
+            "response": figures.responses,
+            "answer": figures.filled + figures.ticked + figures.unticked,
+            "fact": figures.responses,
+        }, project
 
 
 def test_sixty_thousand_rows_turn_long_in_seconds(reference_data: Path, tmp_path: Path) -> None:

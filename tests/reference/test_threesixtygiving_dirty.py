@@ -164,9 +164,7 @@ VERDICTS: dict[str, tuple[str, int, set[str], set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def gated(
-    reference_data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, Gated], dict[str, Gated]]:
+def gated(reference_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Gated], dict[str, Gated]]:
     """What the gate makes of each file, and what becomes of it once a person has released those that are paused."""
     folder = reference_data / "funder/360giving-dirty-fixtures"
     deliveries = {name: Delivery("threesixtygiving", folder / name) for name in sorted(RESULTS)}

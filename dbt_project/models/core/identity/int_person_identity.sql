@@ -1,5 +1,6 @@
 -- Who is the same person, from all senders, deterministically and without regard to the order of arrival.
---   1. An equal valid national id of one scheme is one person.
+--   1. An equal valid national id of one scheme is one person, unless one sender gives it to people with different
+--      vouched-for birth dates and names: then it tells nobody apart, and every code that has it is a person.
 --   2. A code without a usable id joins the one person whose records carry the same name and birth date, unless that
 --      person already has a code of the same sender, or another code of that sender would join too.
 --   3. Codes without a usable id that share name and birth date are one person when every sender has just one of them.
@@ -14,7 +15,7 @@ with usable as (
         case
             when national_id_status = 'valid' and coalesce(national_id_quality_code, 'full') = 'full'
                 then {{ hash_key(["'national_id'", 'national_id_scheme', 'national_id_token']) }}
-        end as id_person_key,
+        end as id_key,
         case
             when
                 birth_status = 'valid'
@@ -25,8 +26,26 @@ with usable as (
     from {{ ref('in_case__person') }}
 ),
 
+contested_id as (
+    select distinct id_key
+    from (
+        select id_key
+        from usable
+        where id_key is not null and name_birth_token is not null
+        group by id_key, source_id
+        having count(distinct name_birth_token) > 1 and count(distinct birth_month) > 1
+    ) as told_apart_by_one_sender
+),
+
 with_id as (
-    select * from usable where id_person_key is not null
+    select
+        u.*,
+        c.id_key is not null as is_contested,
+        case when c.id_key is null then u.id_key else {{ hash_key(["'own_code'", 'u.source_person_key']) }} end
+            as id_person_key
+    from usable as u
+    left join contested_id as c on u.id_key = c.id_key
+    where u.id_key is not null
 ),
 
 id_person as (
@@ -47,7 +66,7 @@ without_id as (
     select u.source_person_key, u.source_id, u.name_birth_token, n.person_count, n.id_person_key as candidate_key
     from usable as u
     left join id_person_by_name as n on u.name_birth_token = n.name_birth_token
-    where u.id_person_key is null
+    where u.id_key is null
 ),
 
 -- Codes of one sender that would all join the same person.
@@ -89,7 +108,7 @@ select
     w.source_person_key,
     w.id_person_key as person_key,
     case when p.code_count > 1 then 'national_id' else 'own_code' end as match_rule_code,
-    p.birth_month_count > 1 as is_doubtful
+    w.is_contested or p.birth_month_count > 1 as is_doubtful
 from with_id as w
 inner join id_person as p on w.id_person_key = p.id_person_key
 union all
