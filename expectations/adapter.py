@@ -129,6 +129,8 @@ def _great_expectations() -> Any:
     import great_expectations as gx
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    # This one sets a level of its own, and tells of every temporary folder.
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
     keep_connection_open()
     return gx
 

@@ -57,7 +57,9 @@ def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
                 facts = connector.inspect(delivery, source.mapping)
             readable += 1
         except RefusedError as error:
-            yield Finding("warning", source.id, f"{path.name} will be refused: {error.message} {error.fix}")
+            yield Finding(
+                "warning", source.id, f"{path.name} will be refused: {error.message.rstrip('.')}. {error.fix}"
+            )
         except OSError as error:
             yield Finding("error", source.id, f"{path.name} can't be read: {error.strerror}; check its permissions")
     if readable:

@@ -160,7 +160,7 @@ def _members(
     with duckdb.connect() as connection:
         found = connection.execute(
             "SELECT * FROM read_parquet(?) WHERE anchor_on BETWEEN ? AND ? AND (? IS NULL OR organisation_id = ?) "
-            "ORDER BY anchor_on, member_key",
+            "ORDER BY in_denominator DESC, in_numerator DESC, anchor_on, member_key",
             [path.as_posix(), value["period_start_on"], value["period_end_on"], organisation, organisation],
         )
         names = [d[0] for d in found.description or ()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 
 import duckdb
 from rich.console import Group, RenderableType
@@ -33,15 +34,16 @@ class PausedDelivery:
 def show(region: Region) -> RenderableType:
     """Sources with their last delivery and the latest release."""
     table = Table(box=None, pad_edge=False)
-    for name in ("source", "kind", "cadence", "loaded", "last export", "paused", "refused", "held back"):
-        table.add_column(name, justify="right" if name in ("loaded", "paused", "refused", "held back") else "left")
+    for name in ("source", "kind", "last export", "loaded", "paused", "refused", "held"):
+        left = name in ("source", "kind", "last export")
+        table.add_column(name, justify="left" if left else "right", no_wrap=left)
     with _warehouse(region) as connection:
         known = _by_source(connection) if connection else {}
     for source in region.sources:
         loaded, last, paused_count, refused, held = known.get(source.id, (0, None, 0, 0, 0))
         table.add_row(
-            *(source.id, source.kind, str(source.cadence or ""), str(loaded), str(last or "never")),
-            *(str(n) if n else "" for n in (paused_count, refused, held)),
+            *(source.id, source.kind, str(last)[:10] if last else "never"),
+            *(str(n) if n else "" for n in (loaded, paused_count, refused, held)),
         )
     return Group(table, Text(), _release_line(region))
 
@@ -57,13 +59,12 @@ def show_quarantine(region: Region, organisation: str | None) -> RenderableType:
     of = {source.id: source.organisation for source in region.sources}
     with _warehouse(region) as connection:
         defects = open_defects(connection) if connection else []
-    table = Table(box=None, pad_edge=False)
-    for name in ("source", "delivery", "table", "rule", "rows", "how to fix"):
-        table.add_column(name, justify="right" if name == "rows" else "left")
-    for d in defects:
-        if organisation in (None, of.get(d.source_id)):
-            table.add_row(d.source_id, d.delivery_id[:12], d.table_name, d.rule, str(d.row_count), d.fix)
-    return Group(*parts, Text(), Text("Rows held back"), table)
+    held = [d for d in defects if organisation in (None, of.get(d.source_id))]
+    parts += [Text(), Text("Rows held back" if held else "No rows held back")]
+    for (source_id, delivery_id), found in groupby(held, key=lambda d: (d.source_id, d.delivery_id)):
+        parts.append(Text(f"{source_id}, delivery {delivery_id[:12]}"))
+        parts += [Text(f"  {d.row_count:>5,}  {d.table_name}: {d.rule}. {d.fix}") for d in found]
+    return Group(*parts)
 
 
 def paused(region: Region) -> list[PausedDelivery]:

@@ -6,6 +6,8 @@ What belongs here: counting what a run left behind, for a person. What does not:
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import duckdb
@@ -17,7 +19,7 @@ from orchestration.region import Region
 from orchestration.runner import RunOutcome
 from orchestration.warehouse import connect
 
-_PEEK = "python -c \"import duckdb; duckdb.connect('{path}').sql('from pub.pub_kpi_timeseries').show()\""
+_LOOK = "import duckdb; duckdb.connect('{path}', read_only=True).sql('from pub.pub_kpi_timeseries').show()"
 _WORST = 4
 """Reasons for held-back rows that are listed."""
 
@@ -79,10 +81,17 @@ def _next(region: Region, outcome: RunOutcome) -> list[RenderableType]:
     latest = _shown(region.releases_dir / "latest" / "served.duckdb")
     return [
         Text("Next:"),
-        Text(f"  trigpoint quarantine list --region {file}"),
-        Text(f"  trigpoint explain OC-05 --organisation {organisation} --period FY2024 --region {file}"),
-        Text(f"  {_PEEK.format(path=latest)}"),
+        Text(f"  {_program('trigpoint')} quarantine list --region {file}"),
+        Text(f"  {_program('trigpoint')} explain OC-05 --organisation {organisation} --period FY2024 --region {file}"),
+        Text(f'  {_program("python")} -c "{_LOOK.format(path=latest)}"'),
     ]
+
+
+def _program(name: str) -> str:
+    """A program of this environment, as the person can call it: by name if it is on the path, else by where it is."""
+    here = Path(sys.executable).parent
+    found = shutil.which(name)
+    return name if found and Path(found).parent == here else _shown(here / name)
 
 
 def _shown(path: Path) -> str:
