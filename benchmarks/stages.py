@@ -68,7 +68,7 @@ def _measure_all(sizes: list[int], folder: Path) -> None:
 
 def _measure(region: Path, people: int) -> tuple[list[str], list[str]]:
     sample = _work("sample", region, str(people))
-    first, built = _stages(region, "")
+    first, _ = _stages(region, "")
     floor = _work("floor", region, str(region.parent / "floor"))
     _work("next", region, NEXT_PROVIDER)
     second, rebuilt = _stages(region, "one more delivery: ")
@@ -92,8 +92,7 @@ def _measure(region: Path, people: int) -> tuple[list[str], list[str]]:
     notes = [
         f"The sample has {sample['deliveries']} deliveries, {sample['megabytes']:.0f} MB as sent.",
         f"The floor agrees with {floor['agreeing']} of {floor['figures']} figures of three KPIs.",
-        f"One more delivery: {rebuilt['rebuilt'] or 0:,} of {rebuilt['persons']:,} people were built again"
-        f" (first run: {built['rebuilt'] or 0:,}).",
+        f"One more delivery: {rebuilt['rebuilt'] or 0:,} of {rebuilt['persons']:,} people were built again.",
     ]
     return _table(timings, floor_seconds), notes
 
