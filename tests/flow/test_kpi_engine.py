@@ -16,8 +16,7 @@ import duckdb
 import pytest
 
 from orchestration import transform
-from orchestration.region import Region, RegionFile
-from orchestration.warehouse import connect, create_empty
+from orchestration.warehouse import connect
 
 pytestmark = pytest.mark.flow
 
@@ -135,16 +134,8 @@ def financial_year(day: date, start_month: int) -> date:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse after the build of the three layers."""
-    blocks = {
-        "region": {"id": "here", "name": "Here"},
-        "organisations": [{"id": name, "name": name.title()} for name in ORGANISATIONS],
-        "sources": [
-            {"id": f"{name}_hmis", "kind": "hmis_csv", "organisation": name, "location": "none/*"}
-            for name in ORGANISATIONS
-        ],
-    }
-    region = Region(tmp_path_factory.mktemp("kpi") / "region.yml", RegionFile.model_validate(blocks))
-    create_empty(region.warehouse_path)
+    region = transform.no_region(tmp_path_factory.mktemp("kpi"))
+    transform.prepare(region)
     manifest = transform._invoke(region, ["parse"]).result
     with connect(region.warehouse_path) as connection:
         _fill_ops(connection)

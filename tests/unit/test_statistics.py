@@ -8,10 +8,11 @@ from statistics import NormalDist
 
 import duckdb
 import pytest
-from dbt_macros import render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
+
+from tests.dbt_macros import render
 
 CONFIDENCE = {"95": 0.95, "99.8": 0.998}
 

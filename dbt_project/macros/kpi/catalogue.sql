@@ -205,7 +205,7 @@
     {%- endif -%}
     {%- do kpi.update({
         'domain': (kpi.denominator or kpi.numerator).domain,
-        'order': '%s|%06d' | format(kpi.kpi_id, (kpi.version or 0) | int)
+        'order': '%s %06d' | format(kpi.kpi_id, (kpi.version or 0) | int)
     }) -%}
     {%- do _kpi_check_measures(kpi, at, problems) -%}
     {{ return(kpi) }}

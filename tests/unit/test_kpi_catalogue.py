@@ -1,0 +1,231 @@
+"""The KPI catalogue: it is complete, models read what they declare, and wrong definitions are refused with the mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from orchestration import transform
+from orchestration.project import DBT_PROJECT
+
+Graph = dict[str, Any]
+Defect = Callable[[Graph], Any]
+Catalogue = Callable[[Defect], list[dict[str, Any]]]
+
+REQUIRED = {
+    *("AC-06.mean", "AC-06.median", "AC-06.p90", "AV-03", "AV-05", "OC-01", "OC-02", "OC-03", "OC-05", "OC-06"),
+    *("OC-12", "OC-13.180", "OC-13.365", "OC-13.366-730", "OC-13.730", "OC-17", "EX-03", "EX-03.response", "FN-06"),
+    *("DQ-01", "DQ-02", "DQ-03", "DQ-05"),
+}
+CATALOGUE_READERS = {
+    "kpi_atom": "is_row_based",
+    "kpi_rollup": "is_rolled",
+    "kpi_person_count": "is_distinct",
+    "kpi_quantile": "is_quantile",
+    "fct_kpi_member": "is_any",
+}
+"""Models whose facts follow from the catalogue → which of its measures they read."""
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The parsed project, with an adapter that can run its macros."""
+    from dbt.adapters.factory import reset_adapters
+    from dbt.cli.main import dbtRunner
+
+    region = transform.no_region(tmp_path_factory.mktemp("catalogue"))
+    transform.prepare(region)
+    target = str(transform.target_dir(region))
+    places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", target]
+    outcome = dbtRunner().invoke(["parse", *places, "--log-path", target, "--log-level", "none"])
+    assert outcome.success, outcome.exception
+    parsed: Any = outcome.result
+    parsed.build_flat_graph()
+    yield parsed
+    reset_adapters()
+
+
+@pytest.fixture
+def catalogue(manifest: Any) -> Iterator[Catalogue]:
+    """Gives the catalogue of a graph with a defect. Raises what dbt raises when the catalogue is wrong."""
+    from dbt.adapters.factory import get_adapter_by_type
+
+    whole = manifest.flat_graph
+
+    def make(defect: Defect) -> list[dict[str, Any]]:
+        broken = dict(whole) | {name: deepcopy(whole[name]) for name in ("metrics", "semantic_models")}
+        defect(broken)
+        manifest.flat_graph = broken
+        found: list[dict[str, Any]] = get_adapter_by_type("duckdb").execute_macro(
+            "kpi_catalogue", macro_resolver=manifest
+        )
+        return found
+
+    yield make
+    manifest.flat_graph = whole
+
+
+def kpis(manifest: Any) -> dict[str, Any]:
+    """KPI metrics by id."""
+    return {m.config.meta["kpi_id"]: m for m in manifest.metrics.values() if "kpi_id" in m.config.meta}
+
+
+def measures_of(manifest: Any, metric: Any) -> list[tuple[Any, Any]]:
+    """(semantic model, measure) of a KPI, numerator first."""
+    by_measure = {m.name: (s, m) for s in manifest.semantic_models.values() for m in s.measures}
+    by_metric = {m.name: m for m in manifest.metrics.values()}
+    parts = metric.type_params.numerator, metric.type_params.denominator
+    names = [by_metric[p.name].type_params.measure.name for p in parts if p] or [metric.type_params.measure.name]
+    return [by_measure[name] for name in names]
+
+
+def test_the_required_kpis_are_there(manifest: Any) -> None:
+    assert set(kpis(manifest)) >= REQUIRED
+
+
+def test_the_catalogue_is_sorted_and_whole(catalogue: Catalogue, manifest: Any) -> None:
+    found = [(kpi["kpi_id"], kpi["version"]) for kpi in catalogue(lambda _: None)]
+    assert found == sorted(found)
+    assert {kpi_id for kpi_id, _ in found} == set(kpis(manifest))
+
+
+def test_metric_filters_are_not_used(manifest: Any) -> None:
+    assert not [m.name for m in manifest.metrics.values() if m.filter is not None]
+
+
+def _reads(kind: str, semantic_model: Any, measure: Any) -> bool:
+    additive = measure.agg.value in ("sum", "sum_boolean", "count")
+    rolled = semantic_model.config.meta.get("grain") == "rolled"
+    return {
+        "is_row_based": additive and not rolled,
+        "is_rolled": additive and rolled,
+        "is_distinct": measure.agg.value == "count_distinct",
+        "is_quantile": measure.agg.value in ("median", "percentile"),
+        "is_any": True,
+    }[kind]
+
+
+@pytest.mark.parametrize(("model", "kind"), CATALOGUE_READERS.items())
+def test_models_declare_the_facts_that_their_kpis_use(manifest: Any, model: str, kind: str) -> None:
+    node = next(n for n in manifest.nodes.values() if n.name == model and n.resource_type == "model")
+    layers = ("core",)
+    declared = {
+        manifest.nodes[d].name
+        for d in node.depends_on.nodes
+        if d in manifest.nodes and (manifest.nodes[d].fqn[1] in layers or manifest.nodes[d].name.startswith("mart_"))
+    }
+    used = {
+        manifest.nodes[s.depends_on.nodes[0]].name
+        for metric in kpis(manifest).values()
+        for s, measure in measures_of(manifest, metric)
+        if _reads(kind, s, measure)
+    }
+    assert declared == used, f"compare the -- depends_on lines of {model} with the catalogue"
+
+
+def test_every_kpi_says_what_it_asks_and_who_answers(manifest: Any) -> None:
+    for kpi_id, metric in kpis(manifest).items():
+        meta = metric.config.meta
+        assert metric.description and meta["question"].endswith("?") and meta["decision"] and meta["owner"], kpi_id
+
+
+def test_every_column_of_the_published_layer_is_described(manifest: Any) -> None:
+    published = [n for n in manifest.nodes.values() if n.resource_type == "model" and n.schema == "pub"]
+    assert len(published) >= 7
+    for node in published:
+        assert node.contract.enforced and node.description and node.config.meta.get("grain"), node.name
+        assert not [c.name for c in node.columns.values() if not c.description], node.name
+
+
+def test_descriptions_of_one_column_agree_in_name_and_type(manifest: Any) -> None:
+    types: dict[str, set[str]] = {}
+    for node in manifest.nodes.values():
+        if node.resource_type == "model" and node.schema in ("kpi", "benchmark"):
+            for column in node.columns.values():
+                if column.data_type:
+                    types.setdefault(column.name, set()).add(column.data_type)
+    allowed = {"numerator", "denominator"}  # in kpi_definition they are texts
+    assert not {name: found for name, found in types.items() if len(found) > 1 and name not in allowed}
+
+
+def _metric(graph: Graph, kpi_id: str) -> Any:
+    return next(m for m in graph["metrics"].values() if m["config"]["meta"].get("kpi_id") == kpi_id)
+
+
+def _meta(kpi_id: str, **changes: Any) -> Defect:
+    return lambda graph: _metric(graph, kpi_id)["config"]["meta"].update(changes)
+
+
+def _without(kpi_id: str, field: str) -> Defect:
+    return lambda graph: _metric(graph, kpi_id)["config"]["meta"].pop(field)
+
+
+def _measure(name: str, **changes: Any) -> Defect:
+    def defect(graph: Graph) -> None:
+        for semantic_model in graph["semantic_models"].values():
+            for measure in semantic_model["measures"]:
+                if measure["name"] == name:
+                    measure.update(changes)
+
+    return defect
+
+
+def _second_version(**changes: Any) -> Defect:
+    def defect(graph: Graph) -> None:
+        second = deepcopy(_metric(graph, "OC-05"))
+        second["name"] = "oc_05_v2"
+        second["config"]["meta"].update(changes)
+        graph["metrics"]["metric.trigpoint.oc_05_v2"] = second
+
+    return defect
+
+
+DEFECTS = {
+    "missing_direction": (_without("OC-05", "direction"), r"oc_05'.*outcomes\.yml.*direction is missing.*1, -1, 0"),
+    "wrong_direction": (_meta("OC-05", direction=2), r"oc_05'.*direction is '2'. Use one of 1, -1, 0"),
+    "unknown_column": (
+        _measure("recovered_courses", expr="is_recoverd"),
+        r"oc_05'.*recovered_courses' reads column 'is_recoverd', which mart_episode_course does not have. Correct",
+    ),
+    "unknown_level": (_meta("OC-05", levels=["ward"]), r"oc_05'.*levels names 'ward'. Use region"),
+    "level_of_another_fact": (_meta("OC-05", levels=["funder"]), r"oc_05'.*level 'funder' is neither an entity"),
+    "unknown_period": (_meta("OC-05", periods=["week"]), r"oc_05'.*periods names 'week'. Use month"),
+    "unknown_slice": (_meta("OC-05", slices=["shoe_size"]), r"oc_05'.*slice 'shoe_size' is not a dimension"),
+    "unknown_field": (_meta("OC-05", dirction=1), r"oc_05'.*meta.dirction is not a field"),
+    "interval_of_another_statistic": (_meta("OC-05", interval_method="t"), r"oc_05'.*'t' does not go with.*wilson"),
+    "ratio_without_denominator": (_meta("AV-05", statistic="ratio"), r"av_05'.*needs a metric of type ratio"),
+    "unknown_exclusion_column": (
+        _meta("OC-05", exclusions=[{"code": "x", "column": "is_x", "when": True, "text": "x"}]),
+        r"oc_05'.*exclusion 'x' reads column 'is_x'",
+    ),
+    "unknown_balancing_kpi": (_meta("OC-05", balancing_kpi="OC-99"), r"oc_05'.*'OC-99' is not in the catalogue"),
+    "version_twice": (_second_version(), r"oc_05_v2'.*OC-05 version 1 is already metric 'oc_05'.*a new version"),
+    "versions_that_overlap": (_second_version(version=2), r"oc_05_v2'.*validity overlaps that of 'oc_05'.*valid_to"),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_wrong_definition_is_refused_with_the_mend(catalogue: Catalogue, name: str) -> None:
+    defect, expected = DEFECTS[name]
+    with pytest.raises(Exception, match="The KPI catalogue is wrong") as refusal:
+        catalogue(defect)
+    assert re.search(expected, str(refusal.value)), refusal.value
+
+
+def test_a_version_that_follows_another_is_accepted(catalogue: Catalogue) -> None:
+    def follow(graph: Graph) -> None:
+        _meta("OC-05", valid_to="2025-03-31")(graph)
+        _second_version(version=2, valid_from="2025-04-01", valid_to=None)(graph)
+
+    found = [(kpi["version"], kpi["metric"]) for kpi in catalogue(follow) if kpi["kpi_id"] == "OC-05"]
+    assert found == [(1, "oc_05"), (2, "oc_05_v2")]
+
+
+def test_no_model_per_kpi() -> None:
+    """A KPI id never names a file."""
+    names = [path.stem for path in (DBT_PROJECT / "models").rglob("*.sql")]
+    assert not [name for name in names if re.search(r"(^|_)(ac|av|oc|ex|fn|dq)_\d\d", name)]
