@@ -2,12 +2,18 @@
 -- later figure: leavers of the period from entry to exit; stayers who had been there for 365 days at its end from the
 -- assessment before (annual, else entry) to the annual one of the period. Of several stays the one that began last.
 with adult_stay as (
-    select * from {{ ref('fct_episode') }} where is_adult and is_date_order_valid
+    select person_key, organisation_id, service_key, episode_key, start_on, end_on
+    from {{ ref('fct_episode') }}
+    where is_adult and is_date_order_valid
 ),
 
 income as (
     select
-        *,
+        income_key,
+        episode_key,
+        information_on,
+        collection_stage_code,
+        monthly_income,
         row_number() over (
             partition by episode_key, collection_stage_code
             order by information_on desc nulls last, income_key desc nulls last
@@ -98,10 +104,10 @@ select
     i.period_start_on,
     i.period_end_on,
     i.person_key,
-    i.source_person_key,
+    e.source_person_key,
     i.episode_key,
-    i.service_key,
-    i.service_type_code,
+    e.service_key,
+    e.service_type_code,
     i.earlier_income,
     i.later_income,
     i.later_on,
@@ -112,8 +118,9 @@ select
     not i.is_leaver and i.later_income > i.earlier_income as is_gained_stayer,
     i.is_leaver as has_both_leaver,
     i.is_leaver and i.later_income > i.earlier_income as is_gained_leaver,
-    i.age_band_code,
-    i.sex_code,
-    i.ethnicity_code,
-    {{ provenance('i') }}
+    e.age_band_code,
+    e.sex_code,
+    e.ethnicity_code,
+    {{ provenance('e') }}
 from in_period as i
+inner join {{ ref('fct_episode') }} as e on i.episode_key = e.episode_key

@@ -5,7 +5,12 @@
 -- during, or within 14 days of, another stay in permanent housing.
 with stay as (
     select
-        *,
+        person_key,
+        organisation_id,
+        episode_key,
+        start_on,
+        end_on,
+        is_exit_to_permanent,
         service_type_code in {{ permanent_housing_types() }} as is_permanent_housing
     from {{ ref('fct_episode') }}
     where
@@ -82,10 +87,10 @@ select
     c.period_start_on,
     c.period_end_on,
     c.person_key,
-    c.source_person_key,
+    e.source_person_key,
     c.episode_key,
-    c.service_key,
-    c.service_type_code,
+    e.service_key,
+    e.service_type_code,
     c.end_on,
     c.returned_on,
     c.days_to_return,
@@ -94,8 +99,9 @@ select
     coalesce(c.days_to_return between 181 and 365, false) as is_returned_181_365,
     coalesce(c.days_to_return between 366 and 730, false) as is_returned_366_730,
     coalesce(c.days_to_return <= 730, false) as is_returned_0_730,
-    c.age_band_code,
-    c.sex_code,
-    c.ethnicity_code,
-    {{ provenance('c') }}
+    e.age_band_code,
+    e.sex_code,
+    e.ethnicity_code,
+    {{ provenance('e') }}
 from counted as c
+inner join {{ ref('fct_episode') }} as e on c.episode_key = e.episode_key

@@ -2,7 +2,7 @@
 -- have no stay of that level still open at the end of the period, with a destination that is not excluded. A stay in
 -- permanent housing other than rapid rehousing belongs here only if the person never moved in (else it is retention).
 with stay as (
-    select *
+    select person_key, organisation_id, episode_key, start_on, end_on
     from {{ ref('fct_episode') }}
     where
         is_date_order_valid
@@ -52,21 +52,22 @@ select
     x.period_start_on,
     x.period_end_on,
     x.person_key,
-    x.source_person_key,
+    e.source_person_key,
     x.episode_key,
-    x.service_key,
-    x.service_type_code,
+    e.service_key,
+    e.service_type_code,
     x.end_on,
-    x.destination_class_code,
+    e.destination_class_code,
     o.person_key is not null as has_open_stay,
-    x.is_destination_excluded,
-    o.person_key is null and not x.is_destination_excluded as is_counted,
-    o.person_key is null and not x.is_destination_excluded and x.is_exit_to_permanent as is_exit_to_permanent,
-    x.age_band_code,
-    x.sex_code,
-    x.ethnicity_code,
-    {{ provenance('x') }}
+    e.is_destination_excluded,
+    o.person_key is null and not e.is_destination_excluded as is_counted,
+    o.person_key is null and not e.is_destination_excluded and e.is_exit_to_permanent as is_exit_to_permanent,
+    e.age_band_code,
+    e.sex_code,
+    e.ethnicity_code,
+    {{ provenance('e') }}
 from latest_exit as x
+inner join {{ ref('fct_episode') }} as e on x.episode_key = e.episode_key
 left join still_open as o
     on x.level_code = o.level_code
     and x.level_key = o.level_key
