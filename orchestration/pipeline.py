@@ -84,6 +84,11 @@ class Pipeline:
     def vault(self) -> Vault:
         return Vault.at(self.region.vault_dir)
 
+    def close(self) -> None:
+        """Let go of the vault; the next stage that needs it opens it again."""
+        if "vault" in self.__dict__:
+            self.vault.close()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the region for a stage. Raises :class:`BusyError` if another process has it."""

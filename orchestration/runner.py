@@ -62,10 +62,10 @@ def run_main(
     from orchestration.transform import BuildError, prepare
 
     progress = Progress(region.state_dir / "progress.jsonl", listener)
+    pipeline = Pipeline(region, progress, as_of=as_of)
     try:
         with progress.stage("prepare"):
             prepare(region)
-        pipeline = Pipeline(region, progress, as_of=as_of)
         _execute(region, pipeline)
         folder = region.releases_dir / pipeline.pins().release_id
         progress.event("run_finished", release=folder.name, is_new=pipeline.published_now)
@@ -73,6 +73,7 @@ def run_main(
     except BuildError as error:
         raise RunFailedError(str(error), 1) from error
     finally:
+        pipeline.close()
         progress.close()
 
 

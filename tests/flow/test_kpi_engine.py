@@ -210,7 +210,7 @@ def figure(connection: duckdb.DuckDBPyConnection, table: str = "kpi.fct_kpi", **
 
 
 def test_a_rate_is_made_of_sums_and_never_an_average_of_rates(built: duckdb.DuckDBPyConnection) -> None:
-    month = {"kpi_id": "OC-05", "period_type_code": "month", "period_start_on": date(2021, 1, 1)}
+    month: dict[str, Any] = {"kpi_id": "OC-05", "period_type_code": "month", "period_start_on": date(2021, 1, 1)}
     assert figure(built, level_code="organisation", level_key="alpha", **month)["value"] == 100
     assert figure(built, level_code="organisation", level_key="beta", **month)["value"] == 0
     here = figure(built, level_code="region", level_key="here", **month)
@@ -271,7 +271,8 @@ def test_people_served_are_counted_once(
 
 
 def test_a_person_in_two_services_is_one_person_of_the_organisation(built: duckdb.DuckDBPyConnection) -> None:
-    period = {"kpi_id": "AV-05", "period_type_code": "financial_year", "period_start_on": date(2023, 4, 1)}
+    period: dict[str, Any] = {"kpi_id": "AV-05", "period_type_code": "financial_year"}
+    period["period_start_on"] = date(2023, 4, 1)
     whole = figure(built, level_code="organisation", level_key="alpha", **period)["person_count"]
     parts = [figure(built, level_code="service", level_key=s, **period)["person_count"] for s in ("a1", "a2")]
     assert whole < sum(parts)

@@ -20,6 +20,9 @@ pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("sample")]
 _CANDIDATE = re.compile(r"(?<![0-9A-Za-z])(?:\d{9}|\d{4}-\d\d-\d\d|[A-Z][a-z]{3,})(?![0-9A-Za-z])")
 """What looks like an identifier: nine digits, a date, a name; standing alone, since keys hold digits in a row, too."""
 
+_CALENDAR = re.compile(r"(dim_date|dim_period|kpi_period|kpi_calendar)")
+"""Tables with every date there is."""
+
 PLACELESS = {"missing_file", "unreadable_archive", "row_count_change", "error_share"}
 """Rules about a whole delivery."""
 
@@ -132,6 +135,7 @@ def test_nothing_planted_lies_outside_vault_and_reports(undisturbed: Run) -> Non
         (str(path.relative_to(undisturbed.region.root)), place, sorted(found)[:3])
         for path in _state_files(undisturbed.region.root)
         for place, text in _texts(path)
+        if not _CALENDAR.search(place)
         if (found := needles.intersection(_CANDIDATE.findall(text)))
     ]
     assert hits == []
