@@ -1,6 +1,6 @@
 """The landing gate: every expected check on every new delivery of a kind, and what becomes of each delivery.
 
-What belongs here: the relations that landing rules read (in an in-memory DuckDB over the Parquet files, so the
+What belongs here: the relations that landing rules read (in an in-memory DuckDB that spills to a scratch folder, so the
 warehouse is not locked), the verdict per delivery, and the rows to hold back. What does not: rules (``suites/*.yml``),
 Great Expectations (``adapter``), and keeping results (``orchestration.quality``).
 
@@ -60,8 +60,6 @@ _DELIVERY_COLUMNS = (
     "max_error_share DOUBLE, previous_row_count BIGINT, row_change DOUBLE, max_row_change DOUBLE, "
     "emptied_tables VARCHAR, survey_item_count BIGINT"
 )
-_READ_ONCE = 250_000
-"""Tables up to so many rows are read once; larger ones are scanned, by the columns that each check needs."""
 _FEW_ROWS = 1_000_000
 """Up to so many rows one thread is faster than handing work to several."""
 _EMPTIED_FROM = 50
@@ -78,8 +76,8 @@ def check_landing(
     tables = connectors()[kind].tables
     suite = load_suite(kind, tables, context.suites_dir, context.reference_dir)
     with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=context.scratch_dir, prefix="gate-")))
         connection = stack.enter_context(duckdb.connect())
-        scratch = context.scratch_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         connection.execute(f"SET memory_limit = {literal(context.memory_limit)}")
         connection.execute(f"SET temp_directory = {literal(scratch.as_posix())}")
         connection.execute("SET preserve_insertion_order = false")
@@ -155,17 +153,19 @@ class _Gate:
             "CREATE TABLE _failing (check_no INTEGER, _delivery_id VARCHAR, _file VARCHAR, _row_number BIGINT, "
             "_line BIGINT, record_key VARCHAR, shown_as VARCHAR)"
         )
-        for table in self.tables.values():
-            self._create_view(table)
         self._create_rejects()
         self._create_survey_items()
         self._describe_deliveries(dict.fromkeys(self.deliveries, 0))
+        for table in self.tables.values():
+            self._read(table)
         for name in sorted(word for word in self._words if word.startswith("ref_")):
             seed = literal((self.context.reference_dir / f"{name}.csv").as_posix())
             self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_csv({seed}, all_varchar = true)")
         for name, select in self.suite.relations.items():
+            # Read several times, so worth keeping, unless it is about deliveries, whose counts come in later.
+            made = "VIEW" if DELIVERY in re.findall(r"\w+", select) else "TABLE"
             try:
-                self.connection.execute(f"CREATE VIEW {quoted(name)} AS {select}")
+                self.connection.execute(f"CREATE {made} {quoted(name)} AS {select}")
             except duckdb.Error as error:
                 self._broken[name] = f"relation {name}: {without_values(str(error))}"
         self.connection.execute(f"CREATE TABLE {KEYED} ({_KEYED_COLUMNS})")
@@ -173,7 +173,8 @@ class _Gate:
             if any(counts[name] for counts in self.rows.values()):
                 self._note_keyed(self.tables[name])
 
-    def _create_view(self, table: Table) -> None:
+    def _read(self, table: Table) -> None:
+        """Read a table of all deliveries once, as far as the rules need it."""
         files = self._files[table.name]
         columns = self._columns_read(table)
         if files:
@@ -182,12 +183,11 @@ class _Gate:
             typed = {**dict.fromkeys(columns, "VARCHAR"), "_row_number": "BIGINT", "_line": "BIGINT"}
             empty = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in typed.items())
             source = f"(SELECT {empty} WHERE false)"
-        rows = sum(counts[table.name] for counts in self.rows.values())
+        listed = ", ".join(f"t.{quoted(name)}" for name in columns)
         self.connection.execute(
-            f"CREATE {'TABLE' if rows <= _READ_ONCE else 'VIEW'} {quoted(table.name)} AS "
-            f"SELECT {', '.join(map(quoted, columns))}, {self._of_delivery('source_id')} AS _source_id, "
-            f"{self._of_delivery('format_version')} AS _format_version, "
-            f"try_cast({self._of_delivery('stated_at')} AS DATE) AS _stated_on FROM {source}"
+            f"CREATE TABLE {quoted(table.name)} AS SELECT {listed}, d.source_id AS _source_id, "
+            f"d.format_version AS _format_version, d.stated_on AS _stated_on "
+            f"FROM {source} AS t JOIN {DELIVERY} AS d USING (_delivery_id)"
         )
 
     def _count_rows(self, table: Table) -> None:
@@ -205,15 +205,6 @@ class _Gate:
         needed = {*table.key, table.version_column}
         names = [*table.column_names, *(IDENTITY_COLUMNS if table.identity else ())]
         return [*(n for n in names if n in needed or n in self._words), "_delivery_id", "_file", "_row_number", "_line"]
-
-    def _of_delivery(self, attribute: str) -> str:
-        """SQL: an attribute of the row's delivery. A CASE costs nothing where a rule does not ask for it."""
-        arms = "".join(
-            f" WHEN {literal(delivery_id)} THEN {literal(value)}"
-            for delivery_id, delivery in self.deliveries.items()
-            if (value := getattr(delivery, attribute)) is not None
-        )
-        return f"CASE _delivery_id{arms} ELSE NULL END" if arms else "CAST(NULL AS VARCHAR)"
 
     def _note_keyed(self, table: Table) -> None:
         """Repeated keys are found by hashing; only their rows are ranked, and only they can fail."""

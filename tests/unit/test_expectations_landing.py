@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from landing_files import CLIENT, ENROLLMENT, EXIT, landed, reject
 
 from expectations import (
     CheckContext,
@@ -31,6 +30,7 @@ from expectations import (
 )
 from expectations.landing import typing_macros
 from sources.errors import RefusedError
+from tests.landing_files import CLIENT, ENROLLMENT, EXIT, landed, reject
 
 pytestmark = pytest.mark.xdist_group("great_expectations")
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from landing_files import CLIENT, EXIT, landed
 
 from expectations.results import FINDING_SCHEMA, LandedDelivery, LandingVerdict, Status
 from orchestration import sender_report
 from orchestration.sender_report import DeliveryReport, Finding, csv_bytes, harmless, html_text, write_sender_reports
 from sources.spec import MASK
+from tests.landing_files import CLIENT, EXIT, landed
 
 SECRET = {("d1", "client", "client.csv", 1, "SSN"): "000-12-3456"}
 
