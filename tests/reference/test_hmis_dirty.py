@@ -29,7 +29,7 @@ from sources.delivery import open_delivery
 from sources.errors import RefusedError
 from tests.reference.gating import Delivery, Gated, gate, outcomes
 
-pytestmark = pytest.mark.reference
+pytestmark = [pytest.mark.reference, pytest.mark.xdist_group("hmis_dirty")]
 
 NOTHING_HELD = pa.schema([("table", pa.string()), ("file", pa.string()), ("row_number", pa.int64())]).empty_table()
 

@@ -20,6 +20,8 @@ from orchestration.warehouse import connect
 from sources.case_management.hmis_csv import hmis_files
 from tests.reference.gating import Delivery, Gated, gate, outcomes
 
+pytestmark = pytest.mark.xdist_group("own_dirty")
+
 GRANT = {
     "id": "360G-fixture-1",
     "title": "A grant",
