@@ -17,6 +17,8 @@ from orchestration.region import Region
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
+nux:
+  enabled: false
 run_queue:
   max_concurrent_runs: 1
 """
