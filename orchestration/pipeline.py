@@ -243,7 +243,8 @@ class Pipeline:
                 raise BusyError("the warehouse changed since it was built; run again")
             pins = self.pins()
             done = self.region.releases_dir / pins.release_id
-            if (done / release.MANIFEST).exists() and release.latest(self.region) == done.resolve():
+            stays = release.latest(self.region) == done.resolve() or not release.is_latest(self.region, pins.as_of)
+            if (done / release.MANIFEST).exists() and stays:
                 outcome.update(release=pins.release_id, is_new=False)
                 return Published(done, False, ())
             with connect(self.region.warehouse_path) as connection:

@@ -79,6 +79,12 @@ def latest(region: Region) -> Path | None:
     return link.resolve() if link.exists() else None
 
 
+def is_latest(region: Region, as_of: date) -> bool:
+    """Whether a release as of this date is to be the latest; one made for an earlier date is not."""
+    current = latest(region)
+    return current is None or date.fromisoformat(read_manifest(current)["as_of"]) <= as_of
+
+
 def read_manifest(release: Path) -> dict[str, Any]:
     """The manifest of a release."""
     data: dict[str, Any] = json.loads((release / MANIFEST).read_text(encoding="utf-8"))
@@ -113,7 +119,8 @@ def publish(
             shutil.rmtree(partial, ignore_errors=True)
         log = JsonLines(region.releases_dir / "made.jsonl")
         log.append({"release_id": pins.release_id, "made_at": datetime.now(UTC).isoformat(timespec="seconds")})
-    _point_latest(region, target)
+    if is_latest(region, pins.as_of):
+        _point_latest(region, target)
     return target, made
 
 

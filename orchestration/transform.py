@@ -157,6 +157,11 @@ def build(
     return results
 
 
+def unit_test(region: Region) -> list[NodeResult]:
+    """Run the unit tests of the models' formulas; the region's warehouse must have been built."""
+    return [_node(r) for r in _invoke(region, ["test", "--select", "test_type:unit"]).result.results]
+
+
 def _node(result: Any) -> NodeResult:
     return NodeResult(
         unique_id=result.node.unique_id,

@@ -1,7 +1,7 @@
 """What a connector is, and how one is found.
 
-What belongs here: the protocol between a connector and the landing zone, and discovery. A new kind of source is one module under ``sources/<domain>/`` that defines ``CONNECTOR``; nothing
-else has to be edited.
+What belongs here: the protocol between a connector and the landing zone, and discovery. A new kind of source is one
+module under ``sources/<domain>/`` that defines ``CONNECTOR``; nothing else has to be edited.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.spec import DeliveryFacts, Table
 
-__all__ = ["Batch", "Connector", "Reject", "RefusedError", "connectors"]
+__all__ = ["Batch", "Connector", "RefusedError", "Reject", "connectors"]
 
 DOMAINS = ("funder", "case_management", "survey")
 
@@ -68,9 +68,7 @@ class Connector(Protocol):
     def inspect(self, delivery: Delivery, mapping: Mapping[str, Any]) -> DeliveryFacts:
         """Read what the delivery says of itself. Raises :class:`RefusedError` if it is not of this kind."""
 
-    def read(
-        self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]
-    ) -> Iterator[Batch | Reject]:
+    def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
         """Yield the delivery's rows, in bounded memory. Raises :class:`RefusedError` if it can't be used."""
 
     def check_mapping(self, mapping: Mapping[str, Any]) -> list[str]:
