@@ -1,10 +1,11 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_dirty(this) }}") }}
 -- Whether adults' monthly income rose (HUD SPM 4). One row a person, level and period, of those with an earlier and a
 -- later figure: leavers of the period from entry to exit; stayers who had been there for 365 days at its end from the
 -- assessment before (annual, else entry) to the annual one of the period. Of several stays the one that began last.
 with adult_stay as (
     select person_key, organisation_id, service_key, episode_key, start_on, end_on
     from {{ ref('fct_episode') }}
-    where is_adult and is_date_order_valid
+    where is_adult and is_date_order_valid and {{ dirty_only('source_person_key') }}
 ),
 
 income as (

@@ -1,3 +1,4 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_dirty(this) }}") }}
 -- Returns to homelessness within two years of an exit to permanent housing (HUD SPM 2). One row a person, level and
 -- period: the person's first such exit in the period shifted back by 730 days. A return is the next entry to outreach,
 -- shelter, safe haven, transitional or permanent housing anywhere in the region, by the day count 0-180, 181-365,
@@ -14,7 +15,8 @@ with stay as (
         service_type_code in {{ permanent_housing_types() }} as is_permanent_housing
     from {{ ref('fct_episode') }}
     where
-        is_date_order_valid
+        {{ dirty_only('source_person_key') }}
+        and is_date_order_valid
         and (
             service_type_code in ('street_outreach', 'emergency_shelter', 'safe_haven', 'transitional_housing')
             or service_type_code in {{ permanent_housing_types() }}

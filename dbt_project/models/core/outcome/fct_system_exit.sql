@@ -1,3 +1,4 @@
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ delete_dirty(this) }}") }}
 -- Exits from the homelessness system (HUD SPM 7b.1), one a person, level and period: the latest. Counted are persons who
 -- have no stay of that level still open at the end of the period, with a destination that is not excluded. A stay in
 -- permanent housing other than rapid rehousing belongs here only if the person never moved in (else it is retention).
@@ -5,7 +6,8 @@ with stay as (
     select person_key, organisation_id, episode_key, start_on, end_on
     from {{ ref('fct_episode') }}
     where
-        is_date_order_valid
+        {{ dirty_only('source_person_key') }}
+        and is_date_order_valid
         and (
             service_type_code in ('emergency_shelter', 'safe_haven', 'transitional_housing', 'rapid_rehousing')
             or (service_type_code in {{ permanent_housing_types() }} and move_in_on is null)
