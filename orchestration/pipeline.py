@@ -10,6 +10,8 @@ The stages hand nothing to each other in memory. A lock keeps two processes from
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -213,8 +215,14 @@ class Pipeline:
         if context is None:
             return False, True
         is_current, built_code, built_context, now = context
-        same_code = built_code == code_fingerprint()
+        same_code = built_code == self._code()
         return is_current and same_code and built_context == now, not same_code
+
+    def _code(self) -> str:
+        """Identity of what facts of all persons depend on: the code, and who is who in the region file."""
+        model = self.region.model.model_dump(mode="json", include={"region", "organisations", "sources"})
+        content = json.dumps(model, sort_keys=True, default=str)
+        return hashlib.sha256(f"{code_fingerprint()}|{content}".encode()).hexdigest()
 
     def _note_built(self) -> int:
         """Remember what was built. Returns how many persons were built again."""
@@ -224,7 +232,7 @@ class Pipeline:
             connection.execute(
                 "UPDATE ops.run_context SET last_built_seq = load_seq, built_code = ?, "
                 f"built_context = {_CONTEXT_HASH}",
-                [code_fingerprint()],
+                [self._code()],
             )
             connection.execute("DELETE FROM core.dirty_person")
             connection.execute("COMMIT")
