@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 
 import duckdb
 import pytest
@@ -18,7 +19,7 @@ PROFILES = {
 }
 
 
-def disclosed(counts: list[int | None], profile: str = "nhsd_5_8") -> list[tuple[float | None, str]]:
+def disclosed(counts: Sequence[int | None], profile: str = "nhsd_5_8") -> list[tuple[float | None, str]]:
     """(number to show, status) of counts under a profile."""
     rule = PROFILES[profile]
     columns = ("suppress_from", "suppress_to", "round_to")

@@ -13,32 +13,58 @@
         {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, s.is_stale,
         {{ kpi_parts_columns(kpi) }}
     from {{ ref('kpi_scaffold') }} as s
-    left join {{ ref(kpi_relation(kpi)) }} as v
-        on s.level_code = v.level_code and s.level_key = v.level_key
-        and s.period_type_code = v.period_type_code and s.period_start_on = v.period_start_on
-        and v.slice_code = 'all'
-        {{- kpi_relation_filter(kpi) }}
+    {%- for alias in kpi_sources(kpi) %}
+    left join {{ ref(kpi_relation(kpi)) }} as {{ alias }}
+        on s.level_code = {{ alias }}.level_code and s.level_key = {{ alias }}.level_key
+        and s.period_type_code = {{ alias }}.period_type_code and s.period_start_on = {{ alias }}.period_start_on
+        and {{ alias }}.slice_code = 'all' and {{ kpi_source_filter(kpi, alias) }}
+    {%- endfor %}
     where s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', '{{ kpi.calendar }}')
         and {{ kpi_series_condition(dense, 's.level_code', "'all'", 's.period_type_code') }}
     {%- endif %}
     {{ "union all" if dense and sparse }}
     {%- if sparse %}
+    {%- set base = kpi_sources(kpi) | last %}
     select
         {{ kpi_constants(kpi) }},
-        v.level_code, v.level_key, v.slice_code, v.slice_value,
-        v.period_type_code, v.period_start_on, v.period_end_on,
+        {{ base }}.level_code, {{ base }}.level_key, {{ base }}.slice_code, {{ base }}.slice_value,
+        {{ base }}.period_type_code, {{ base }}.period_start_on, {{ base }}.period_end_on,
         {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, coalesce(s.is_stale, false) as is_stale,
         {{ kpi_parts_columns(kpi) }}
-    from {{ ref(kpi_relation(kpi)) }} as v
+    from {{ ref(kpi_relation(kpi)) }} as {{ base }}
+    {%- for alias in kpi_sources(kpi) if alias != base %}
+    left join {{ ref(kpi_relation(kpi)) }} as {{ alias }}
+        on {{ base }}.level_code = {{ alias }}.level_code and {{ base }}.level_key = {{ alias }}.level_key
+        and {{ base }}.slice_code = {{ alias }}.slice_code and {{ base }}.slice_value = {{ alias }}.slice_value
+        and {{ base }}.period_type_code = {{ alias }}.period_type_code
+        and {{ base }}.period_start_on = {{ alias }}.period_start_on and {{ kpi_source_filter(kpi, alias) }}
+    {%- endfor %}
     left join {{ ref('kpi_scaffold') }} as s
-        on v.level_code = s.level_code and v.level_key = s.level_key
-        and v.period_type_code = s.period_type_code and v.period_start_on = s.period_start_on
+        on {{ base }}.level_code = s.level_code and {{ base }}.level_key = s.level_key
+        and {{ base }}.period_type_code = s.period_type_code and {{ base }}.period_start_on = s.period_start_on
         and s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', '{{ kpi.calendar }}')
-    where {{ kpi_series_condition(sparse, 'v.level_code', 'v.slice_code', 'v.period_type_code') }}
+    where {{ kpi_series_condition(sparse, base ~ '.level_code', base ~ '.slice_code', base ~ '.period_type_code') }}
+        and {{ kpi_source_filter(kpi, base) }}
         and {{ kpi_has_data(kpi) }}
-        {{- kpi_relation_filter(kpi) }}
-        and (s.level_key is not null or v.level_code in ('{{ kpi_sparse_levels() | join("', '") }}'))
+        and (s.level_key is not null or {{ base }}.level_code in ('{{ kpi_sparse_levels() | join("', '") }}'))
     {%- endif %}
+{%- endmacro %}
+
+{#- Aliases of what a KPI is read from: v for the numerator, and d for a denominator that another fact or anchor gives. -#}
+{% macro kpi_sources(kpi) -%}
+    {%- if kpi.denominator and kpi.denominator.group != kpi.numerator.group -%}
+        {{ return(['v', 'd']) }}
+    {%- endif -%}
+    {{ return(['v']) }}
+{%- endmacro %}
+
+{#- The rows of the relation that belong to the KPI. -#}
+{% macro kpi_source_filter(kpi, alias) -%}
+    {%- if kpi_relation(kpi) == 'kpi_rollup' -%}
+        {{ alias }}.atom_group = '{{ (kpi.denominator if alias == "d" else kpi.numerator).group }}'
+    {%- else -%}
+        {{ alias }}.measure_name = '{{ kpi.numerator.name }}' and {{ alias }}.calendar_code = '{{ kpi.calendar }}'
+    {%- endif -%}
 {%- endmacro %}
 
 {#- How far deliveries speak for a period; a cohort that lies further back must have been covered, too. -#}
@@ -75,16 +101,16 @@
     {{ return('kpi_rollup') }}
 {%- endmacro %}
 
-{% macro kpi_relation_filter(kpi) -%}
-    {%- if kpi_relation(kpi) == 'kpi_person_count' %} and v.measure_name = '{{ kpi.numerator.name }}' and v.calendar_code = '{{ kpi.calendar }}'
-    {%- elif kpi_relation(kpi) == 'kpi_quantile' %} and v.measure_name = '{{ kpi.numerator.name }}' and v.calendar_code = '{{ kpi.calendar }}'
-    {%- endif -%}
-{%- endmacro %}
-
+{#- True for rows that say anything about the KPI; measures of other KPIs share them. -#}
 {% macro kpi_has_data(kpi) -%}
-    {%- if kpi_relation(kpi) == 'kpi_person_count' -%} v.person_count > 0
-    {%- elif kpi_relation(kpi) == 'kpi_quantile' -%} v.value_count > 0
-    {%- else -%} coalesce(v.{{ kpi_parts(kpi) | map(attribute='name') | join(', v.') }}) is not null
+    {%- if kpi_relation(kpi) == 'kpi_person_count' -%}
+        v.person_count > 0
+    {%- elif kpi_relation(kpi) == 'kpi_quantile' -%}
+        v.value_count > 0
+    {%- elif kpi.denominator -%}
+        {{ kpi_sources(kpi) | last }}.{{ kpi.denominator.name }} is not null
+    {%- else -%}
+        v.{{ kpi.numerator.name }} is not null
     {%- endif -%}
 {%- endmacro %}
 
@@ -94,7 +120,7 @@
     {%- set numerator = {'kpi_person_count': 'v.person_count', 'kpi_quantile': 'null'}.get(
         relation, 'v.' ~ kpi.numerator.name) -%}
     {%- set denominator = {'kpi_person_count': 'null', 'kpi_quantile': 'v.value_count'}.get(
-        relation, 'v.' ~ kpi.denominator.name if kpi.denominator else 'null') -%}
+        relation, (kpi_sources(kpi) | last) ~ '.' ~ kpi.denominator.name if kpi.denominator else 'null') -%}
     {%- set squares = 'v.' ~ kpi.numerator.name ~ '__squared' if kpi.statistic == 'mean' else 'null' -%}
     cast({{ numerator }} as decimal(28, 4)) as numerator,
         cast({{ denominator }} as decimal(28, 4)) as denominator,

@@ -28,7 +28,14 @@
     {%- set person = measure.columns[kpi_levels()[one.level].person] -%}
     {%- set attributes = one.slices | reject('equalto', one.slice) | list -%}
     select
-        spells.*,
+        entity_number,
+        start_month,
+        slice_value,
+        {%- for slice in attributes %}
+        slice_{{ slice }},
+        {%- endfor %}
+        from_month_number,
+        to_month_number,
         max(to_month_number) over (
             partition by entity_number, slice_value, person
             order by from_month_number asc nulls last, to_month_number asc nulls last
@@ -59,35 +66,24 @@
 {%- endmacro %}
 
 {#-
-    Where the head count of a series changes: in the first period of the stretch that a spell adds, up; after its last
-    one, down. A spell adds what comes after the last period that an earlier spell counts in.
+    Spells that do the same to the head count of a series, with their number. An earlier spell that ended more than a year
+    before is as good as none; one that reaches as far as this one leaves nothing to add.
 -#}
-{% macro kpi_head_count_changes(kpi, one, slice, spells) -%}
-    {%- set period_types = kpi_series(kpi)[one.level ~ '|' ~ slice].periods -%}
-    {%- set from_number = period_number('s.from_month_number', 's.start_month', 't.width') -%}
-    {%- set to_number = "(" ~ period_number('s.to_month_number', 's.start_month', 't.width') ~ " + t.tail)" -%}
-    {%- set earlier_number = "(" ~ period_number('s.earlier_month_number', 's.start_month', 't.width') ~ " + t.tail)" -%}
-    {%- for edge in ['first', 'last'] %}
+{% macro kpi_spans(kpi, one, slice, spells) -%}
     select
         cast('{{ kpi.numerator.name }}' as string) as measure_name,
         cast('{{ kpi.calendar }}' as string) as calendar_code,
-        s.entity_number,
+        entity_number,
+        start_month,
         cast('{{ slice }}' as string) as slice_code,
-        s.{{ 'slice_value' if slice == one.slice else 'slice_' ~ slice }} as slice_value,
-        t.period_type_code,
-        {%- if edge == 'first' %}
-        greatest({{ from_number }}, coalesce({{ earlier_number }} + 1, {{ from_number }})) as period_number,
-        count(*) as change_count
-        {%- else %}
-        {{ to_number }} + 1 as period_number,
-        -count(*) as change_count
-        {%- endif %}
-    from {{ spells }} as s
-    inner join period_types as t on t.period_type_code in ('{{ period_types | join("', '") }}')
-    where {{ to_number }} > coalesce({{ earlier_number }}, {{ from_number }} - 1)
+        {{ 'slice_value' if slice == one.slice else 'slice_' ~ slice }} as slice_value,
+        from_month_number,
+        to_month_number,
+        case when earlier_month_number >= from_month_number - 12 then earlier_month_number end as earlier_month_number,
+        count(*) as person_count
+    from {{ spells }}
+    where to_month_number > coalesce(earlier_month_number, from_month_number - 1)
     group by all
-    {{ "union all" if not loop.last }}
-    {%- endfor %}
 {%- endmacro %}
 
 {#- Slices of a distinct count by attributes of the person, the same in every spell. -#}
@@ -176,4 +172,15 @@
         {%- else %} false
         {%- endfor %}
     )
+{%- endmacro %}
+
+{#- Period types that any distinct count is sliced for. -#}
+{% macro kpi_slice_period_types(kpis) -%}
+    {%- set found = [] -%}
+    {%- for kpi in kpis -%}
+        {%- for period_type in kpi.slice_periods if period_type not in found -%}
+            {%- do found.append(period_type) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found) }}
 {%- endmacro %}

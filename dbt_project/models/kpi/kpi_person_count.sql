@@ -23,7 +23,7 @@ spells_{{ kpi_number }}_{{ loop.index }} as (
 ),
 {% endfor %}
 {%- endfor %}
-changes as (
+spans as (
     {%- for kpi in kpis %}
     {%- set kpi_number = loop.index %}
     {%- set last_kpi = loop.last %}
@@ -31,13 +31,47 @@ changes as (
     {%- set spells = 'spells_' ~ kpi_number ~ '_' ~ loop.index %}
     {%- set last_pass = loop.last %}
     {%- for slice in one.slices %}
-    {{ kpi_head_count_changes(kpi, one, slice, spells) }}
+    {{ kpi_spans(kpi, one, slice, spells) }}
     {{ "union all" if not (loop.last and last_pass and last_kpi) }}
     {%- endfor %}
     {%- endfor %}
     {%- else %}
     select 1 as placeholder
     {%- endfor %}
+),
+
+-- A span adds to the periods after the last one that an earlier spell counts in.
+stretches as (
+    select
+        s.measure_name,
+        s.calendar_code,
+        s.entity_number,
+        s.slice_code,
+        s.slice_value,
+        t.period_type_code,
+        greatest(
+            {{ period_number('s.from_month_number', 's.start_month', 't.width') }},
+            coalesce({{ period_number('s.earlier_month_number', 's.start_month', 't.width') }} + t.tail + 1, -1)
+        ) as from_number,
+        {{ period_number('s.to_month_number', 's.start_month', 't.width') }} + t.tail as to_number,
+        s.person_count
+    from spans as s
+    inner join period_types as t
+        on s.slice_code = 'all' or t.period_type_code in ('{{ kpi_slice_period_types(kpis) | join("', '") }}')
+),
+
+changes as (
+    select measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code,
+        from_number as period_number, sum(person_count) as change_count
+    from stretches
+    where from_number <= to_number
+    group by measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code, from_number
+    union all
+    select measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code,
+        to_number + 1 as period_number, -sum(person_count) as change_count
+    from stretches
+    where from_number <= to_number
+    group by measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code, to_number
 ),
 
 wanted as (
