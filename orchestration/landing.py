@@ -134,8 +134,9 @@ def land(region: Region, vault: Vault, source: SourceBlock, receipt: Receipt, pa
     target = landing_path(region, source.id, receipt.delivery_id, landing_version(source))
     if (target / MANIFEST).exists():
         return read_manifest(target)
+    for left in target.parent.glob(".*.part"):
+        shutil.rmtree(left)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         vault.keep_original(receipt.delivery_id, path)

@@ -106,8 +106,8 @@ def publish(
     made = not (target / MANIFEST).exists()
     if made:
         region.releases_dir.mkdir(parents=True, exist_ok=True)
+        _sweep(region.releases_dir)
         partial = region.releases_dir / f".{pins.release_id}.{os.getpid()}.part"
-        shutil.rmtree(partial, ignore_errors=True)
         try:
             tell("freezing_members", release=pins.release_id)
             _freeze_members(region, connection, pins.release_id)
@@ -122,6 +122,12 @@ def publish(
     if is_latest(region, pins.as_of):
         _point_latest(region, target)
     return target, made
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed runs left half made; the region is held, so nobody is at work on it."""
+    for left in folder.glob(".*.part"):
+        shutil.rmtree(left)
 
 
 def _point_latest(region: Region, target: Path) -> None:
@@ -261,9 +267,9 @@ def _files(folder: Path) -> list[dict[str, Any]]:
 
 def _freeze_members(region: Region, connection: duckdb.DuckDBPyConnection, release_id: str) -> None:
     """Keep who was counted, restricted and beside the releases, so that a figure can be explained later."""
+    _sweep(region.members_dir)
     target = region.members_dir / release_id
     partial = region.members_dir / f".{release_id}.{os.getpid()}.part"
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, mode=0o700)
     region.members_dir.chmod(0o700)
     for (kpi_id,) in connection.execute(f"SELECT DISTINCT kpi_id FROM {MEMBERS} ORDER BY kpi_id").fetchall():

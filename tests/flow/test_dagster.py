@@ -81,7 +81,10 @@ def test_scheduler_and_sensor_run_the_job_to_the_same_release(
             launched = _wait_for_success(instance)
     finally:
         daemon.terminate()
-        daemon.wait(timeout=60)
+        try:
+            daemon.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
     assert launched == {"schedule", "sensor"}
     made = latest(region)
     assert made is not None

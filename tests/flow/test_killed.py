@@ -55,8 +55,9 @@ def test_killed_ten_times_the_release_is_that_of_an_undisturbed_run(
     for name, trigger in KILLS.items():
         assert kill_when(folder, trigger), f"{name}: the run ended before it could be killed"
     assert content_of(run(folder).outcome.release) == content_of(undisturbed.outcome.release)
-    leftovers = [p for p in load_region(folder / "region.yml").releases_dir.iterdir() if p.name.endswith(".part")]
-    assert leftovers == []
+    region = load_region(folder / "region.yml")
+    halves = [p for top in (region.releases_dir, region.members_dir) for p in top.glob(".*.part")]
+    assert halves == []
 
 
 def kill_when(folder: Path, trigger: Trigger) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from dbt_macros import render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from orchestration.instruments import (
     read_programmes,
     seed_rows,
 )
+from tests.dbt_macros import render
 
 SHIPPED = read_instruments()
 
