@@ -37,7 +37,7 @@
         from_month_number,
         to_month_number,
         max(to_month_number) over (
-            partition by entity_number, slice_value, person
+            partition by entity_number, {% if one.slice != 'all' %}slice_value, {% endif %}person
             order by from_month_number asc nulls last, to_month_number asc nulls last
             rows between unbounded preceding and 1 preceding
         ) as earlier_month_number
@@ -50,8 +50,9 @@
             {{ kpi_slice_value(slice, measure.columns) }} as slice_{{ slice }},
             {%- endfor %}
             f.{{ person }} as person,
-            {{ month_number(started) }} as from_month_number,
-            least({{ month_number("coalesce(" ~ ended ~ ", as_of.as_of_on)") }}, as_of.month_number) as to_month_number
+            cast({{ month_number(started) }} as int) as from_month_number,
+            cast(least({{ month_number("coalesce(" ~ ended ~ ", as_of.as_of_on)") }}, as_of.month_number) as int)
+                as to_month_number
         from {{ ref(measure.fact) }} as f
         cross join (
             select as_of as as_of_on, {{ month_number('as_of') }} as month_number from {{ source('ops', 'run_context') }}
@@ -66,16 +67,14 @@
 {%- endmacro %}
 
 {#-
-    Spells that do the same to the head count of a series, with their number. An earlier spell that ended more than a year
+    Spells that do the same to the head count of a series, counted. An earlier spell that ended more than a year
     before is as good as none; one that reaches as far as this one leaves nothing to add.
 -#}
-{% macro kpi_spans(kpi, one, slice, spells) -%}
+{% macro kpi_spans(number, one, slice, spells) -%}
     select
-        cast('{{ kpi.numerator.name }}' as string) as measure_name,
-        cast('{{ kpi.calendar }}' as string) as calendar_code,
+        {{ number }} as series_number,
         entity_number,
         start_month,
-        cast('{{ slice }}' as string) as slice_code,
         {{ 'slice_value' if slice == one.slice else 'slice_' ~ slice }} as slice_value,
         from_month_number,
         to_month_number,
@@ -148,39 +147,27 @@
     group by all
 {%- endmacro %}
 
-{#- The window passes of a distinct count: one a level, with the slices that come along, and one a level and other slice. -#}
-{% macro kpi_spell_series(kpi) -%}
+{#-
+    The window passes of all distinct counts: one a KPI and level, with the slices that come along, and one a KPI, level
+    and other slice. Every slice of a pass is a numbered series.
+-#}
+{% macro kpi_spell_passes(kpis) -%}
     {%- set passes = [] -%}
-    {%- for one in kpi_series(kpi).values() -%}
-        {%- if one.slice == 'all' -%}
-            {%- do passes.append({'level': one.level, 'slice': 'all',
-                'slices': ['all'] + (kpi_person_slices(kpi) if kpi_levels()[one.level].sliced else [])}) -%}
-        {%- elif one.slice not in kpi_person_slices(kpi) -%}
-            {%- do passes.append({'level': one.level, 'slice': one.slice, 'slices': [one.slice]}) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{ return(passes) }}
-{%- endmacro %}
-
-{#- True where a distinct count is wanted for a series and period type. -#}
-{% macro kpi_person_count_condition(kpis, row, level, period_type) -%}
-    (
-        {%- for kpi in kpis %}
-        ({{ row }}.measure_name = '{{ kpi.numerator.name }}' and {{ row }}.calendar_code = '{{ kpi.calendar }}' and
-            {{ kpi_series_condition(kpi_series(kpi), level, row ~ '.slice_code', period_type) }})
-        {{ "or" if not loop.last }}
-        {%- else %} false
-        {%- endfor %}
-    )
-{%- endmacro %}
-
-{#- Period types that any distinct count is sliced for. -#}
-{% macro kpi_slice_period_types(kpis) -%}
-    {%- set found = [] -%}
+    {%- set numbers = [] -%}
     {%- for kpi in kpis -%}
-        {%- for period_type in kpi.slice_periods if period_type not in found -%}
-            {%- do found.append(period_type) -%}
+        {%- for one in kpi_series(kpi).values() if one.slice == 'all' or one.slice not in kpi_person_slices(kpi) -%}
+            {%- set slices = [one.slice] -%}
+            {%- if one.slice == 'all' and kpi_levels()[one.level].sliced -%}
+                {%- do slices.extend(kpi_person_slices(kpi)) -%}
+            {%- endif -%}
+            {%- set series = [] -%}
+            {%- for slice in slices -%}
+                {%- do numbers.append(1) -%}
+                {%- do series.append({'number': numbers | length, 'slice': slice,
+                    'periods': kpi_series(kpi)[one.level ~ '|' ~ slice].periods}) -%}
+            {%- endfor -%}
+            {%- do passes.append({'kpi': kpi, 'level': one.level, 'slice': one.slice, 'slices': slices, 'series': series}) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {{ return(found) }}
+    {{ return(passes) }}
 {%- endmacro %}

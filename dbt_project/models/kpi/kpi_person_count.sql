@@ -2,38 +2,46 @@
 -- Distinct persons active in a period, by level and slice. A person's spells at one level are put in order, and each adds
 -- only the stretch that no earlier one covers; a stretch is +1 where it begins and -1 after it ends, and the running sum
 -- over periods is the head count. A rolling year takes a stretch in for eleven months longer than the month does.
-{%- set kpis = kpi_catalogue() | selectattr('statistic', 'equalto', 'distinct_count') | list %}
+{%- set passes = kpi_spell_passes(kpi_catalogue() | selectattr('statistic', 'equalto', 'distinct_count') | list) %}
+{#- Number of a period type, its width in months, and for how many months longer a stretch counts. -#}
+{%- set types = {'month': [1, 1, 0], 'quarter': [2, 3, 0], 'financial_year': [3, 12, 0], 'rolling12': [4, 1, 11]} %}
 with
--- Width of a period in months, and for how many months longer a stretch counts.
-period_types as (
-    select 'month' as period_type_code, 1 as width, 0 as tail
-    union all
-    select 'quarter', 3, 0
-    union all
-    select 'financial_year', 12, 0
-    union all
-    select 'rolling12', 1, 11
-),
-
-{% for kpi in kpis %}
-{%- set kpi_number = loop.index %}
-{%- for one in kpi_spell_series(kpi) %}
-spells_{{ kpi_number }}_{{ loop.index }} as (
-    {{ kpi_spells(kpi, one) }}
+{% for pass in passes %}
+spells_{{ loop.index }} as (
+    {{ kpi_spells(pass.kpi, pass) }}
 ),
 {% endfor %}
-{%- endfor %}
-spans as (
-    {%- for kpi in kpis %}
-    {%- set kpi_number = loop.index %}
-    {%- set last_kpi = loop.last %}
-    {%- for one in kpi_spell_series(kpi) %}
-    {%- set spells = 'spells_' ~ kpi_number ~ '_' ~ loop.index %}
+series as (
+    {%- for pass in passes %}
     {%- set last_pass = loop.last %}
-    {%- for slice in one.slices %}
-    {{ kpi_spans(kpi, one, slice, spells) }}
-    {{ "union all" if not (loop.last and last_pass and last_kpi) }}
+    {%- for one in pass.series %}
+    {%- set last_one = loop.last %}
+    {%- for period_type in one.periods %}
+    select
+        {{ one.number }} as series_number,
+        '{{ pass.kpi.numerator.name }}' as measure_name,
+        '{{ pass.kpi.calendar }}' as calendar_code,
+        '{{ pass.level }}' as level_code,
+        '{{ one.slice }}' as slice_code,
+        '{{ period_type }}' as period_type_code,
+        {{ types[period_type][0] }} as type_number,
+        {{ types[period_type][1] }} as width,
+        {{ types[period_type][2] }} as tail
+    {{ "union all" if not (loop.last and last_one and last_pass) }}
     {%- endfor %}
+    {%- endfor %}
+    {%- else %}
+    select 1 as placeholder
+    {%- endfor %}
+),
+
+spans as (
+    {%- for pass in passes %}
+    {%- set spells = 'spells_' ~ loop.index %}
+    {%- set last_pass = loop.last %}
+    {%- for one in pass.series %}
+    {{ kpi_spans(one.number, pass, one.slice, spells) }}
+    {{ "union all" if not (loop.last and last_pass) }}
     {%- endfor %}
     {%- else %}
     select 1 as placeholder
@@ -43,12 +51,10 @@ spans as (
 -- A span adds to the periods after the last one that an earlier spell counts in.
 stretches as (
     select
-        s.measure_name,
-        s.calendar_code,
+        s.series_number,
         s.entity_number,
-        s.slice_code,
         s.slice_value,
-        t.period_type_code,
+        t.type_number,
         greatest(
             {{ period_number('s.from_month_number', 's.start_month', 't.width') }},
             coalesce({{ period_number('s.earlier_month_number', 's.start_month', 't.width') }} + t.tail + 1, -1)
@@ -56,80 +62,79 @@ stretches as (
         {{ period_number('s.to_month_number', 's.start_month', 't.width') }} + t.tail as to_number,
         s.person_count
     from spans as s
-    inner join period_types as t
-        on s.slice_code = 'all' or t.period_type_code in ('{{ kpi_slice_period_types(kpis) | join("', '") }}')
+    inner join series as t on s.series_number = t.series_number
 ),
 
 changes as (
-    select measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code,
+    select series_number, entity_number, slice_value, type_number,
         from_number as period_number, sum(person_count) as change_count
     from stretches
     where from_number <= to_number
-    group by measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code, from_number
+    group by series_number, entity_number, slice_value, type_number, from_number
     union all
-    select measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code,
+    select series_number, entity_number, slice_value, type_number,
         to_number + 1 as period_number, -sum(person_count) as change_count
     from stretches
     where from_number <= to_number
-    group by measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code, to_number
+    group by series_number, entity_number, slice_value, type_number, to_number
 ),
 
 wanted as (
     select
-        s.measure_name,
-        s.calendar_code,
-        s.entity_number,
-        s.slice_code,
+        t.series_number,
+        k.entity_number,
         s.slice_value,
+        t.type_number,
+        {{ period_number(
+            month_number(add_months('f.period_start_on', 't.tail')), 'k.start_month', 't.width'
+        ) }} as period_number,
+        t.measure_name,
+        t.calendar_code,
+        t.slice_code,
         f.level_code,
         f.level_key,
         f.period_type_code,
         f.period_start_on,
-        f.period_end_on,
-        {{ period_number(
-            month_number(add_months('f.period_start_on', 't.tail')), 'c.start_month', 't.width'
-        ) }} as period_number
-    from (select distinct measure_name, calendar_code, entity_number, slice_code, slice_value from changes) as s
-    inner join {{ ref('kpi_calendar') }} as c
-        on s.entity_number = c.entity_number and s.calendar_code = c.calendar_code
+        f.period_end_on
+    from (select distinct series_number, entity_number, slice_value from spans) as s
+    inner join series as t on s.series_number = t.series_number
+    inner join {{ ref('kpi_calendar') }} as k
+        on s.entity_number = k.entity_number and t.calendar_code = k.calendar_code
     inner join {{ ref('kpi_scaffold') }} as f
-        on c.level_code = f.level_code and c.level_key = f.level_key and f.calendar_code in ('any', s.calendar_code)
-        and f.domain_code = 'case_management'
-    inner join period_types as t on f.period_type_code = t.period_type_code
-    where {{ kpi_person_count_condition(kpis, 's', 'f.level_code', 'f.period_type_code') }}
+        on k.level_code = f.level_code and k.level_key = f.level_key and t.period_type_code = f.period_type_code
+    where f.domain_code = 'case_management' and f.calendar_code in ('any', t.calendar_code)
 ),
 
 -- Changes in periods that nobody asks for count in those that follow.
+by_period as (
+    select series_number, entity_number, slice_value, type_number, period_number, sum(change_count) as change_count
+    from (
+        select series_number, entity_number, slice_value, type_number, period_number, change_count
+        from changes
+        union all
+        select series_number, entity_number, slice_value, type_number, period_number, 0 as change_count
+        from wanted
+    ) as every_change
+    group by series_number, entity_number, slice_value, type_number, period_number
+),
+
 running as (
     select
-        measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code, period_number,
+        series_number, entity_number, slice_value, type_number, period_number,
         sum(change_count) over (
-            partition by measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code
+            partition by series_number, entity_number, slice_value, type_number
             order by period_number asc nulls last
             rows between unbounded preceding and current row
         ) as person_count
-    from (
-        select measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code, period_number,
-            sum(change_count) as change_count
-        from (
-            select measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code,
-                period_number, change_count
-            from changes
-            union all
-            select measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code,
-                period_number, 0 as change_count
-            from wanted
-        ) as every_change
-        group by measure_name, calendar_code, entity_number, slice_code, slice_value, period_type_code, period_number
-    ) as by_period
+    from by_period
 )
 
 select
-    w.measure_name,
-    w.calendar_code,
+    cast(w.measure_name as string) as measure_name,
+    cast(w.calendar_code as string) as calendar_code,
     w.level_code,
     w.level_key,
-    w.slice_code,
+    cast(w.slice_code as string) as slice_code,
     w.slice_value,
     w.period_type_code,
     w.period_start_on,
@@ -137,6 +142,5 @@ select
     cast(r.person_count as bigint) as person_count
 from wanted as w
 inner join running as r
-    on w.measure_name = r.measure_name and w.calendar_code = r.calendar_code and w.entity_number = r.entity_number
-    and w.slice_code = r.slice_code and w.slice_value = r.slice_value
-    and w.period_type_code = r.period_type_code and w.period_number = r.period_number
+    on w.series_number = r.series_number and w.entity_number = r.entity_number and w.slice_value = r.slice_value
+    and w.type_number = r.type_number and w.period_number = r.period_number

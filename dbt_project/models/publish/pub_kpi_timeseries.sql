@@ -71,6 +71,15 @@ period_label as (
     select period_type_code, period_start_on, min(label) as period_label
     from {{ ref('dim_period') }}
     group by period_type_code, period_start_on
+),
+
+-- Slice and period type as columns: a join on constants of the left side would compare every row with every row.
+charted as (
+    select c.*, 'all' as slice_code, 'month' as period_type_code from {{ ref('fct_spc_point') }} as c
+),
+
+targeted as (
+    select g.*, 'all' as slice_code from {{ ref('fct_performance_gap') }} as g
 )
 
 select
@@ -131,9 +140,9 @@ select
 from judged as j
 left join named as n on j.level_code = n.level_code and j.level_key = n.level_key
 left join period_label as l on j.period_type_code = l.period_type_code and j.period_start_on = l.period_start_on
-left join {{ ref('fct_spc_point') }} as c
+left join charted as c
     on j.kpi_id = c.kpi_id and j.version = c.version and j.level_code = c.level_code and j.level_key = c.level_key
-    and j.slice_code = 'all' and j.period_type_code = 'month' and j.period_start_on = c.period_start_on
-left join {{ ref('fct_performance_gap') }} as g
+    and j.slice_code = c.slice_code and j.period_type_code = c.period_type_code and j.period_start_on = c.period_start_on
+left join targeted as g
     on j.kpi_id = g.kpi_id and j.version = g.version and j.level_code = g.level_code and j.level_key = g.level_key
-    and j.slice_code = 'all' and j.period_type_code = g.period_type_code and j.period_start_on = g.period_start_on
+    and j.slice_code = g.slice_code and j.period_type_code = g.period_type_code and j.period_start_on = g.period_start_on
