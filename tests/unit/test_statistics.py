@@ -227,3 +227,33 @@ def test_assurance_compares_the_target_with_the_limits(target: int | None, direc
     sql = _sql("xmr_assurance('20', '80', 't', 'd')")
     row = f"(SELECT {'NULL' if target is None else target}::double AS t, {direction} AS d)"
     assert duckdb.sql(f"SELECT {sql} FROM {row}").fetchall() == [(meaning,)]
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "groups"), [(8, 4, [1, 1, 2, 2, 3, 3, 4, 4]), (9, 4, [1, 1, 1, 2, 2, 3, 3, 4, 4]), (3, 4, [None] * 3)]
+)
+def test_quantile_groups(n: int, k: int, groups: list[int | None]) -> None:
+    sql = _sql(f"quantile_group('rank', '{n}', {k})")
+    assert [
+        row[0] for row in duckdb.sql(f"SELECT {sql} FROM range(1, {n + 1}) AS r(rank) ORDER BY rank").fetchall()
+    ] == groups
+
+
+@pytest.mark.parametrize(("direction", "expected"), [(1, 37.5), (0, 37.5), (-1, 62.5)])
+def test_percentile_rank_counts_ties_half(direction: int, expected: float) -> None:
+    assert evaluate("percentile_rank('below', 'equal', 'n', 'd')", below=2, equal=2, n=8, d=direction) == expected
+
+
+@pytest.mark.parametrize(
+    ("proportion", "band"),
+    [(0.05, "low998"), (0.2, "low95"), (0.3, "within"), (0.4, "high95"), (0.6, "high998"), (None, None)],
+)
+def test_funnel_bands(proportion: float | None, band: str | None) -> None:
+    sql = _sql("funnel_band('p', 'c', 'n')")
+    row = f"(SELECT {'NULL' if proportion is None else proportion}::double AS p, 0.3 AS c, 100 AS n)"
+    assert duckdb.sql(f"SELECT {sql} FROM {row}").fetchall() == [(band,)]
+
+
+def test_a_funnel_without_centre_has_no_limits() -> None:
+    assert evaluate("funnel_lower('c', 'n', 95)", c=None, n=10) is None
+    assert evaluate("funnel_upper('c', 'n', 95)", c=None, n=10) is None

@@ -81,6 +81,8 @@ joined as (
     from by_organisation as o
     full outer join activity as a on o.organisation_id = a.organisation_id and o.domain_code = a.domain_code
     cross join as_of
+    -- Of an organisation that never delivered there is nothing to say.
+    where o.delivered_to_on is not null or a.first_month_on is not null
 )
 
 select
