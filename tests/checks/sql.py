@@ -29,7 +29,9 @@ def main() -> int:
     for problem in problems:
         sys.stderr.write(problem + "\n")
     lint = subprocess.run(
-        [str(Path(sys.executable).parent / "sqlfluff"), "lint", "models"], cwd=DBT_PROJECT, check=False
+        [str(Path(sys.executable).parent / "sqlfluff"), "lint", "models", "--processes", "2"],
+        cwd=DBT_PROJECT,
+        check=False,
     )
     sys.stdout.write(f"{len(models)} models parse as Spark SQL, {len(problems)} problems\n")
     return 1 if problems or lint.returncode else 0
