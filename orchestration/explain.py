@@ -158,10 +158,24 @@ def _members(
     if not os.access(path, os.R_OK):
         return None, "members/ is restricted to the people who run the platform; ask one of them"
     with duckdb.connect() as connection:
+        # Rows of facts that already are of a level and period belong to those; others to every period that they meet.
         found = connection.execute(
-            "SELECT * FROM read_parquet(?) WHERE anchor_on BETWEEN ? AND ? AND (? IS NULL OR organisation_id = ?) "
+            "SELECT * FROM read_parquet($path) "
+            "WHERE CASE WHEN period_start_on IS NULL "
+            "THEN anchor_on <= $end AND coalesce(anchor_end_on, DATE '9999-12-31') >= $start "
+            "AND ($organisation IS NULL OR organisation_id = $organisation) "
+            "ELSE level_code = $level AND level_key = $key AND period_type_code = $type "
+            "AND period_start_on = $start END "
             "ORDER BY in_denominator DESC, in_numerator DESC, anchor_on, member_key",
-            [path.as_posix(), value["period_start_on"], value["period_end_on"], organisation, organisation],
+            {
+                "path": path.as_posix(),
+                "organisation": organisation,
+                "level": value["level_code"],
+                "key": value["level_key"],
+                "type": value["period_type_code"],
+                "start": value["period_start_on"],
+                "end": value["period_end_on"],
+            },
         )
         names = [d[0] for d in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()], None
