@@ -128,7 +128,9 @@ def test_people_at_two_providers_are_one_and_lookalikes_stay_apart(undisturbed: 
 
 def test_nothing_planted_lies_outside_vault_and_reports(undisturbed: Run) -> None:
     planted = undisturbed.planted["identifiers"]
-    needles = {*planted["birth_dates"], *planted["national_ids"]}
+    # Firsts of a month and the calendar's years occur as birth months, periods and dates of events.
+    births = {born for born in planted["birth_dates"] if born < "2000" and not born.endswith("-01")}
+    needles = {*births, *planted["national_ids"]}
     needles |= {part for name in planted["names"] for part in name.split()}
     assert len(needles) > 50
     hits = [
