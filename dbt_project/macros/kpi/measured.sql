@@ -1,17 +1,40 @@
 {#-
-    One KPI's sums or statistics by level, slice and period, from wherever its statistic is computed, on the scaffold of
-    the levels that have one.
+    From sums and statistics to numerators and denominators. KPIs of the same facts, domain and calendar share one join of
+    the scaffold with what is computed (a base); each KPI is then a selection of its columns and series.
 -#}
-{% macro kpi_measured(kpi) -%}
-    {%- set dense = kpi_dense_series(kpi, true) -%}
-    {%- set sparse = kpi_dense_series(kpi, false) -%}
-    {%- if dense %}
+
+{#- The bases of a list of KPIs, each with the KPIs that read it and all their series. -#}
+{% macro kpi_bases(kpis) -%}
+    {%- set bases = {} -%}
+    {%- for kpi in kpis -%}
+        {%- set relation = kpi_relation(kpi) -%}
+        {%- set source = kpi.numerator.group if relation == 'kpi_rollup' else kpi.numerator.name -%}
+        {%- set key = [relation, source, kpi.denominator.group if kpi.denominator else source, kpi.domain, kpi.calendar,
+            kpi.cohort_shift_days] | join('|') -%}
+        {%- if key not in bases -%}
+            {%- do bases.update({key: {'name': 'base_' ~ (bases | length + 1), 'kpi': kpi, 'kpis': [], 'dense': {},
+                'sparse': {}}}) -%}
+        {%- endif -%}
+        {%- do bases[key].kpis.append(kpi) -%}
+        {%- do kpi_merge_series(bases[key].dense, kpi_dense_series(kpi, true)) -%}
+        {%- do kpi_merge_series(bases[key].sparse, kpi_dense_series(kpi, false)) -%}
+    {%- endfor -%}
+    {{ return(bases.values() | list) }}
+{%- endmacro %}
+
+{#-
+    A base: rows of the scaffold with what was computed for them, and for series without a scaffold (slices, money, single
+    sources) what was computed with its scaffold, if its level has one.
+-#}
+{% macro kpi_base(base) -%}
+    {%- set kpi = base.kpi -%}
+    {%- if base.dense %}
     select
-        {{ kpi_constants(kpi) }},
+        true as is_dense,
         s.level_code, s.level_key, 'all' as slice_code, 'all' as slice_value,
         s.period_type_code, s.period_start_on, s.period_end_on,
         {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, s.is_stale,
-        {{ kpi_parts_columns(kpi) }}
+        {{ kpi_base_columns(base) }}
     from {{ ref('kpi_scaffold') }} as s
     {%- for alias in kpi_sources(kpi) %}
     left join {{ ref(kpi_relation(kpi)) }} as {{ alias }}
@@ -20,34 +43,79 @@
         and {{ alias }}.slice_code = 'all' and {{ kpi_source_filter(kpi, alias) }}
     {%- endfor %}
     where s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', '{{ kpi.calendar }}')
-        and {{ kpi_series_condition(dense, 's.level_code', "'all'", 's.period_type_code') }}
+        and {{ kpi_series_condition(base.dense, 's.level_code', "'all'", 's.period_type_code') }}
     {%- endif %}
-    {{ "union all" if dense and sparse }}
-    {%- if sparse %}
-    {%- set base = kpi_sources(kpi) | last %}
+    {{ "union all" if base.dense and base.sparse }}
+    {%- if base.sparse %}
+    {%- set one = kpi_sources(kpi) | last %}
     select
-        {{ kpi_constants(kpi) }},
-        {{ base }}.level_code, {{ base }}.level_key, {{ base }}.slice_code, {{ base }}.slice_value,
-        {{ base }}.period_type_code, {{ base }}.period_start_on, {{ base }}.period_end_on,
+        false as is_dense,
+        {{ one }}.level_code, {{ one }}.level_key, {{ one }}.slice_code, {{ one }}.slice_value,
+        {{ one }}.period_type_code, {{ one }}.period_start_on, {{ one }}.period_end_on,
         {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, coalesce(s.is_stale, false) as is_stale,
-        {{ kpi_parts_columns(kpi) }}
-    from {{ ref(kpi_relation(kpi)) }} as {{ base }}
-    {%- for alias in kpi_sources(kpi) if alias != base %}
+        {{ kpi_base_columns(base) }}
+    from {{ ref(kpi_relation(kpi)) }} as {{ one }}
+    {%- for alias in kpi_sources(kpi) if alias != one %}
     left join {{ ref(kpi_relation(kpi)) }} as {{ alias }}
-        on {{ base }}.level_code = {{ alias }}.level_code and {{ base }}.level_key = {{ alias }}.level_key
-        and {{ base }}.slice_code = {{ alias }}.slice_code and {{ base }}.slice_value = {{ alias }}.slice_value
-        and {{ base }}.period_type_code = {{ alias }}.period_type_code
-        and {{ base }}.period_start_on = {{ alias }}.period_start_on and {{ kpi_source_filter(kpi, alias) }}
+        on {{ one }}.level_code = {{ alias }}.level_code and {{ one }}.level_key = {{ alias }}.level_key
+        and {{ one }}.slice_code = {{ alias }}.slice_code and {{ one }}.slice_value = {{ alias }}.slice_value
+        and {{ one }}.period_type_code = {{ alias }}.period_type_code
+        and {{ one }}.period_start_on = {{ alias }}.period_start_on and {{ kpi_source_filter(kpi, alias) }}
     {%- endfor %}
     left join {{ ref('kpi_scaffold') }} as s
-        on {{ base }}.level_code = s.level_code and {{ base }}.level_key = s.level_key
-        and {{ base }}.period_type_code = s.period_type_code and {{ base }}.period_start_on = s.period_start_on
+        on {{ one }}.level_code = s.level_code and {{ one }}.level_key = s.level_key
+        and {{ one }}.period_type_code = s.period_type_code and {{ one }}.period_start_on = s.period_start_on
         and s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', '{{ kpi.calendar }}')
-    where {{ kpi_series_condition(sparse, base ~ '.level_code', base ~ '.slice_code', base ~ '.period_type_code') }}
-        and {{ kpi_source_filter(kpi, base) }}
-        and {{ kpi_has_data(kpi) }}
-        and (s.level_key is not null or {{ base }}.level_code in ('{{ kpi_sparse_levels() | join("', '") }}'))
+    where {{ kpi_series_condition(base.sparse, one ~ '.level_code', one ~ '.slice_code', one ~ '.period_type_code') }}
+        and {{ kpi_source_filter(kpi, one) }}
+        and (s.level_key is not null or {{ one }}.level_code in ('{{ kpi_sparse_levels() | join("', '") }}'))
     {%- endif %}
+{%- endmacro %}
+
+{#- The columns that the KPIs of a base need, by name: {name: alias it comes from}. -#}
+{% macro kpi_base_columns(base) -%}
+    {%- set columns = {} -%}
+    {%- set relation = kpi_relation(base.kpi) -%}
+    {%- if relation == 'kpi_person_count' -%}
+        {%- do columns.update({'person_count': 'v'}) -%}
+    {%- elif relation == 'kpi_quantile' -%}
+        {%- do columns.update({'quantile': 'v', 'value_count': 'v'}) -%}
+    {%- else -%}
+        {%- for kpi in base.kpis -%}
+            {%- do columns.update({kpi.numerator.name: 'v'}) -%}
+            {%- if kpi.statistic == 'mean' -%}
+                {%- do columns.update({kpi.numerator.name ~ '__squared': 'v'}) -%}
+            {%- endif -%}
+            {%- if kpi.denominator -%}
+                {%- do columns.update({kpi.denominator.name: kpi_sources(base.kpi) | last}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- for name, alias in columns.items() -%}
+        {{ alias }}.{{ name }}{{ ", " if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- One KPI from its base. -#}
+{% macro kpi_measured(kpi, base) -%}
+    {%- set dense = kpi_dense_series(kpi, true) -%}
+    {%- set sparse = kpi_dense_series(kpi, false) -%}
+    select
+        {{ kpi_constants(kpi) }},
+        b.level_code, b.level_key, b.slice_code, b.slice_value,
+        b.period_type_code, b.period_start_on, b.period_end_on,
+        b.scaffold_coverage_code, b.is_stale,
+        {{ kpi_parts_columns(kpi) }}
+    from {{ base.name }} as b
+    where
+        {%- if dense %}
+        (b.is_dense and {{ kpi_series_condition(dense, 'b.level_code', 'b.slice_code', 'b.period_type_code') }})
+        {%- endif %}
+        {{ "or" if dense and sparse }}
+        {%- if sparse %}
+        (not b.is_dense and {{ kpi_has_data(kpi) }}
+            and {{ kpi_series_condition(sparse, 'b.level_code', 'b.slice_code', 'b.period_type_code') }})
+        {%- endif %}
 {%- endmacro %}
 
 {#- Aliases of what a KPI is read from: v for the numerator, and d for a denominator that another fact or anchor gives. -#}
@@ -104,26 +172,26 @@
 {#- True for rows that say anything about the KPI; measures of other KPIs share them. -#}
 {% macro kpi_has_data(kpi) -%}
     {%- if kpi_relation(kpi) == 'kpi_person_count' -%}
-        v.person_count > 0
+        b.person_count > 0
     {%- elif kpi_relation(kpi) == 'kpi_quantile' -%}
-        v.value_count > 0
+        b.value_count > 0
     {%- elif kpi.denominator -%}
-        {{ kpi_sources(kpi) | last }}.{{ kpi.denominator.name }} is not null
+        b.{{ kpi.denominator.name }} is not null
     {%- else -%}
-        v.{{ kpi.numerator.name }} is not null
+        b.{{ kpi.numerator.name }} is not null
     {%- endif -%}
 {%- endmacro %}
 
 {#- numerator, denominator, square_total and quantile of a KPI, NULL where its statistic has none. -#}
 {% macro kpi_parts_columns(kpi) -%}
     {%- set relation = kpi_relation(kpi) -%}
-    {%- set numerator = {'kpi_person_count': 'v.person_count', 'kpi_quantile': 'null'}.get(
-        relation, 'v.' ~ kpi.numerator.name) -%}
-    {%- set denominator = {'kpi_person_count': 'null', 'kpi_quantile': 'v.value_count'}.get(
-        relation, (kpi_sources(kpi) | last) ~ '.' ~ kpi.denominator.name if kpi.denominator else 'null') -%}
-    {%- set squares = 'v.' ~ kpi.numerator.name ~ '__squared' if kpi.statistic == 'mean' else 'null' -%}
+    {%- set numerator = {'kpi_person_count': 'b.person_count', 'kpi_quantile': 'null'}.get(
+        relation, 'b.' ~ kpi.numerator.name) -%}
+    {%- set denominator = {'kpi_person_count': 'null', 'kpi_quantile': 'b.value_count'}.get(
+        relation, 'b.' ~ kpi.denominator.name if kpi.denominator else 'null') -%}
+    {%- set squares = 'b.' ~ kpi.numerator.name ~ '__squared' if kpi.statistic == 'mean' else 'null' -%}
     cast({{ numerator }} as decimal(28, 4)) as numerator,
         cast({{ denominator }} as decimal(28, 4)) as denominator,
         cast({{ squares }} as double) as square_total,
-        cast({{ 'v.quantile' if relation == 'kpi_quantile' else 'null' }} as double) as quantile
+        cast({{ 'b.quantile' if relation == 'kpi_quantile' else 'null' }} as double) as quantile
 {%- endmacro %}

@@ -1,15 +1,23 @@
 -- depends_on: {{ ref('kpi_scaffold') }}, {{ ref('kpi_rollup') }}, {{ ref('kpi_person_count') }}, {{ ref('kpi_quantile') }}
 -- Numerator beside denominator, and what follows from them. Every series without slices has a row for every period that
 -- it is declared for; slices, money and single sources have rows where there are data.
-{%- set kpis = kpi_catalogue() %}
+{%- set bases = kpi_bases(kpi_catalogue()) %}
 with as_of as (
     select as_of as as_of_on from {{ source('ops', 'run_context') }}
 ),
 
+{% for base in bases %}
+{{ base.name }} as (
+    {{ kpi_base(base) }}
+),
+{% endfor %}
 measured as (
-    {%- for kpi in kpis %}
-    {{ kpi_measured(kpi) }}
-    {{ "union all" if not loop.last }}
+    {%- for base in bases %}
+    {%- set last_base = loop.last %}
+    {%- for kpi in base.kpis %}
+    {{ kpi_measured(kpi, base) }}
+    {{ "union all" if not (loop.last and last_base) }}
+    {%- endfor %}
     {%- else %}
     select 1 as placeholder
     {%- endfor %}
