@@ -95,7 +95,7 @@ def _bundles(checks: Sequence[Check]) -> list[list[Check]]:
 def session(connection: duckdb.DuckDBPyConnection) -> Iterator[Session]:
     """Open Great Expectations on a cursor of ``connection``; it sees what the connection sees, temporary objects
     excepted, and needs no lock of its own."""
-    gx = _great_expectations()
+    gx = import_library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     datasource = context.data_sources.add_sql(
@@ -124,7 +124,8 @@ def _creator(connection: duckdb.DuckDBPyConnection) -> Callable[[], Any]:
     return lambda: Autocommit(connection.cursor())
 
 
-def _great_expectations() -> Any:
+def import_library() -> Any:
+    """Import Great Expectations, which takes seconds, and make it fit to work. Returns the module."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
     import great_expectations as gx
 

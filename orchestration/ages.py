@@ -13,26 +13,44 @@ from sources.connector import connectors
 from sources.spec import Table
 
 
-def refresh_ages(connection: duckdb.DuckDBPyConnection, vault: Vault, source_id: str, kind: str) -> int:
-    """Work out again the ages of one source's people. Returns the number of (person, date) pairs.
+def refresh_ages(connection: duckdb.DuckDBPyConnection, vault: Vault, kind: str) -> list[str]:
+    """Work out again the ages of the people of those sources of a kind to which deliveries were applied since.
 
-    An age is in completed years: a birthday counts from that day on, one on 29 February from 1 March in other years.
-    ``birth_relation`` says whether the birth date lies ``before`` the date, on the ``same_day``, or ``after`` it.
+    Returns these sources. An age is in completed years: a birthday counts from that day on, one on 29 February from
+    1 March in other years. ``birth_relation`` says whether the birth date lies ``before`` the date, on the
+    ``same_day``, or ``after`` it.
     """
     tables = [table for table in connectors()[kind].tables.values() if table.identity and table.identity.ages_on]
-    if not tables:
-        return 0
+    due = _due(connection, kind) if tables else {}
+    if not due:
+        return []
     vault.attach(connection, read_only=True)
     try:
-        connection.execute("BEGIN")
-        connection.execute("DELETE FROM raw.person_age WHERE source_id = ?", [source_id])
-        for table in tables:
-            _insert(connection, source_id, kind, table)
-        connection.execute("COMMIT")
+        for source_id, sequence in due.items():
+            connection.execute("BEGIN")
+            connection.execute("DELETE FROM raw.person_age WHERE source_id = ?", [source_id])
+            for table in tables:
+                _insert(connection, source_id, kind, table)
+            connection.execute("DELETE FROM ops.aged WHERE source_id = ?", [source_id])
+            connection.execute("INSERT INTO ops.aged VALUES (?, ?)", [source_id, sequence])
+            connection.execute("COMMIT")
     finally:
         connection.execute("DETACH vault")
-    row = connection.execute("SELECT count(*) FROM raw.person_age WHERE source_id = ?", [source_id]).fetchone()
-    return int(row[0]) if row else 0
+    return list(due)
+
+
+def _due(connection: duckdb.DuckDBPyConnection, kind: str) -> dict[str, int]:
+    """Source → load sequence of its last delivery, where the ages are of an earlier one.
+
+    Asked of the warehouse, not of what was applied just now: a run may have been killed in between.
+    """
+    rows = connection.execute(
+        "SELECT source_id, max(a.load_seq) AS load_seq FROM ops.applied AS a "
+        "LEFT JOIN ops.aged AS g USING (source_id) WHERE a.kind = ? "
+        "GROUP BY source_id, g.load_seq HAVING max(a.load_seq) IS DISTINCT FROM g.load_seq ORDER BY source_id",
+        [kind],
+    ).fetchall()
+    return dict(rows)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, table: Table) -> None:

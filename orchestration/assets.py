@@ -7,20 +7,17 @@ that holds the stages. What does not: what a stage does (``pipeline``), and when
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
-from dagster_dbt.asset_utils import build_dbt_specs
 
 from expectations.results import CheckResult
-from orchestration import gate
+from orchestration import dbt_specs, gate
+from orchestration.dbt_process import NodeResult
 from orchestration.pipeline import Pipeline
 from orchestration.progress import Progress
 from orchestration.region import Cadence, Region, SourceBlock, load_region
-from orchestration.transform import NodeResult
 from sources.connector import connectors
 
 OWNERS = ["team:data-engineering"]
@@ -101,7 +98,7 @@ def raw_asset(region: Region, kind: str) -> dg.AssetsDefinition:
     sources = [source for source in region.sources if source.kind == kind]
     names = gate.check_names(kind)
 
-    @dg.asset(
+    spec = dg.AssetSpec(
         key=raw_key(kind),
         deps=[landing_key(source.id) for source in sources],
         group_name="raw",
@@ -109,6 +106,13 @@ def raw_asset(region: Region, kind: str) -> dg.AssetsDefinition:
         "delivery, file and line they came from, and which of them are current.",
         kinds={"duckdb", "greatexpectations"},
         owners=OWNERS,
+    )
+
+    # Only a multi-asset may leave checks out; those of deliveries that were judged before still stand.
+    @dg.multi_asset(
+        name=f"raw__{kind}",
+        specs=[spec],
+        can_subset=True,
         pool="warehouse",
         check_specs=[
             dg.AssetCheckSpec(name=name, asset=raw_key(kind), description=description)
@@ -119,7 +123,8 @@ def raw_asset(region: Region, kind: str) -> dg.AssetsDefinition:
         loaded = pipeline.pipeline.load(kind)
         applied = sum(len(deliveries) for deliveries in loaded.applied.values())
         yield dg.MaterializeResult(
-            metadata={"deliveries_checked": _deliveries(loaded.results), "deliveries_applied": applied}
+            asset_key=spec.key,
+            metadata={"deliveries_checked": _deliveries(loaded.results), "deliveries_applied": applied},
         )
         yield from _check_results(raw_key(kind), names, loaded.results)
 
@@ -133,9 +138,14 @@ def _deliveries(results: Sequence[CheckResult]) -> int:
 def _check_results(
     key: dg.AssetKey, names: Mapping[str, str], results: Sequence[CheckResult]
 ) -> Iterator[dg.AssetCheckResult]:
-    """One Dagster check result a rule: the worst of its outcomes over deliveries, tables and columns."""
+    """One Dagster check result a rule: the worst of its outcomes over deliveries, tables and columns.
+
+    A rule that was put to nothing has no result: what it last said still stands.
+    """
     for name in names:
         mine = [r for r in results if gate.check_name(r) == name]
+        if not mine:
+            continue
         failed = [r for r in mine if r.outcome == "fail"]
         errors = [r for r in mine if r.outcome == "error"]
         severe = any(r.severity in ("submission", "error") for r in failed) or bool(errors)
@@ -154,60 +164,51 @@ def _check_results(
         )
 
 
-class Translator(DagsterDbtTranslator):
-    """dbt resources as assets: keys by schema, groups by layer, sources of a kind as one raw asset."""
-
-    def __init__(self) -> None:
-        super().__init__(settings=DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
-
-    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        if dbt_resource_props["resource_type"] == "source":
-            schema, name = dbt_resource_props["schema"], dbt_resource_props["name"]
-            kind = name.partition("__")[0]
-            return raw_key(kind) if schema == "raw" and kind in connectors() else CONTEXT_KEY
-        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
-
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        schema = str(dbt_resource_props["schema"])
-        return {"pub": "publish"}.get(schema, schema)
+def source_key(source: Mapping[str, Any]) -> dg.AssetKey:
+    """Asset of a dbt source: all raw tables of a kind are one, and so is what the models are told of the region."""
+    kind = source["name"].partition("__")[0]
+    return raw_key(kind) if source["schema"] == "raw" and kind in connectors() else CONTEXT_KEY
 
 
 def model_assets(dbt_manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
-    """Every seed and model of the dbt project, built in one invocation inside this process."""
-    specs, check_specs = build_dbt_specs(
-        manifest=dbt_manifest,
-        translator=Translator(),
-        select="fqn:*",
-        exclude="resource_type:unit_test",
-        selector="",
-        io_manager_key=None,
-        project=None,
-    )
-    specs = [spec.replace_attributes(owners=OWNERS, kinds={"dbt", "duckdb"}, skippable=False) for spec in specs]
-    ids = {spec.key: spec.metadata["dagster_dbt/unique_id"] for spec in specs}
-    # Dagster wants what is upstream told first.
-    order = TopologicalSorter({spec.key: [dep.asset_key for dep in spec.deps] for spec in specs}).static_order()
-    keys = {ids[key]: key for key in order if key in ids}
-    checks = {spec.metadata["dagster_dbt/unique_id"]: spec for spec in check_specs if spec.metadata}
+    """Every seed and model of the dbt project, built in one invocation."""
+    specs = {
+        # Models that were not built again are not reported as materialised; the release waits for what it publishes.
+        unique_id: spec.replace_attributes(skippable=not _is_published(spec.key))
+        for unique_id, spec in dbt_specs.asset_specs(
+            dbt_manifest, source_key, {"pub": "publish"}, owners=OWNERS, kinds={"dbt", "duckdb"}
+        ).items()
+    }
+    checks = dbt_specs.check_specs(dbt_manifest, specs)
 
-    @dg.multi_asset(name="models", specs=specs, check_specs=check_specs, can_subset=True, pool="warehouse")
+    @dg.multi_asset(
+        name="models",
+        specs=list(specs.values()),
+        check_specs=list(checks.values()),
+        can_subset=True,
+        pool="warehouse",
+    )
     def models(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> Iterator[Any]:
         nodes = {node.unique_id: node for node in pipeline.pipeline.build() or ()}
-        for unique_id, key in keys.items():
-            if key in context.selected_asset_keys:
-                yield dg.MaterializeResult(asset_key=key, metadata=_node_metadata(nodes.get(unique_id)))
-        for unique_id, spec in checks.items():
+        for unique_id, spec in specs.items():
+            if spec.key in context.selected_asset_keys and (unique_id in nodes or _is_published(spec.key)):
+                yield dg.MaterializeResult(asset_key=spec.key, metadata=_node_metadata(nodes.get(unique_id)))
+        for unique_id, check in checks.items():
             node = nodes.get(unique_id)
             if node is not None:
                 yield dg.AssetCheckResult(
-                    check_name=spec.name,
-                    asset_key=spec.asset_key,
+                    check_name=check.name,
+                    asset_key=check.asset_key,
                     passed=node.status in ("pass", "success"),
                     severity=dg.AssetCheckSeverity.WARN if node.status == "warn" else dg.AssetCheckSeverity.ERROR,
                     metadata={"failures": node.failures, "message": node.message},
                 )
 
     return models
+
+
+def _is_published(key: dg.AssetKey) -> bool:
+    return key.path[0] == "pub"
 
 
 def _node_metadata(node: NodeResult | None) -> dict[str, Any]:
@@ -237,13 +238,13 @@ def context_asset(region: Region) -> dg.AssetsDefinition:
 def release_asset(dbt_manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     """The release: made only if the final gate passes."""
     published = [
-        Translator().get_asset_key(node)
+        dbt_specs.node_key(node)
         for node in dbt_manifest["nodes"].values()
         if node["resource_type"] == "model" and node["schema"] == "pub"
     ]
     names = gate.check_names("publish")
 
-    @dg.asset(
+    spec = dg.AssetSpec(
         key=RELEASE_KEY,
         deps=published,
         group_name="release",
@@ -251,6 +252,12 @@ def release_asset(dbt_manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
         "catalogue, aggregated quality, manifest. `releases/latest` moves only if the final gate passes.",
         kinds={"duckdb", "parquet", "greatexpectations"},
         owners=OWNERS,
+    )
+
+    @dg.multi_asset(
+        name="release",
+        specs=[spec],
+        can_subset=True,
         pool="warehouse",
         check_specs=[
             dg.AssetCheckSpec(name=name, asset=RELEASE_KEY, description=description)
@@ -259,7 +266,9 @@ def release_asset(dbt_manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     )
     def publish(pipeline: PipelineResource) -> Iterator[Any]:
         published = pipeline.pipeline.publish()
-        yield dg.MaterializeResult(metadata={"release": published.folder.name, "is_new": published.is_new})
+        yield dg.MaterializeResult(
+            asset_key=spec.key, metadata={"release": published.folder.name, "is_new": published.is_new}
+        )
         yield from _check_results(RELEASE_KEY, names, published.results)
 
     return publish

@@ -11,7 +11,10 @@ Row statuses: ``current``; ``orphan`` (held back until its parent is current); `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -24,6 +27,9 @@ from orchestration.landing import Landed
 from orchestration.warehouse import LIVE, parsed_date, parsed_timestamp, quoted, raw_columns, raw_name
 from sources.connector import connectors
 from sources.spec import Regime, Table
+
+_CONTEXT = threading.Lock()
+"""Whoever writes ``ops.run_context``, a single row, holds this: two transactions that change it would conflict."""
 
 _LIVE = "(" + ", ".join(f"'{status}'" for status in LIVE) + ")"
 
@@ -48,6 +54,23 @@ class Applied:
     """The source was rebuilt from its first delivery, because an earlier place in the order changed."""
 
 
+def apply_sources(
+    connection: duckdb.DuckDBPyConnection, kind: str, ordered: Mapping[str, Sequence[Accepted]]
+) -> Iterator[tuple[str, Applied]]:
+    """Bring the raw tables of several sources up to date, some at a time. Yields each source as it is done, in order.
+
+    Sources touch only rows of their own, so their transactions never conflict; one statement on few rows keeps a single
+    thread busy, so that statements of several sources side by side are what uses the machine.
+    """
+
+    def apply(source_id: str) -> Applied:
+        with connection.cursor() as own:
+            return apply_source(own, source_id, kind, ordered[source_id])
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        yield from zip(ordered, pool.map(apply, ordered), strict=True)
+
+
 def apply_source(
     connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, ordered: Sequence[Accepted]
 ) -> Applied:
@@ -69,13 +92,20 @@ def apply_source(
 
 def _forget(connection: duckdb.DuckDBPyConnection, source_id: str, kind: str) -> None:
     """Drop a source's rows, to apply its deliveries again. What was built from them is rebuilt in full."""
+    _change_context(connection, "built_code = NULL")
     connection.execute("BEGIN")
     for name in connectors()[kind].tables:
         connection.execute(f"DELETE FROM raw.{quoted(raw_name(kind, name))} WHERE _source_id = ?", [source_id])
     for table in ("applied", "row_account"):
         connection.execute(f"DELETE FROM ops.{table} WHERE source_id = ?", [source_id])
-    connection.execute("UPDATE ops.run_context SET built_code = NULL")
     connection.execute("COMMIT")
+
+
+def _change_context(connection: duckdb.DuckDBPyConnection, change: str) -> int:
+    """Change ``ops.run_context`` at once, outside a transaction. Returns the load sequence."""
+    with _CONTEXT:
+        connection.execute(f"UPDATE ops.run_context SET {change}")
+        return _one(connection, "SELECT load_seq FROM ops.run_context")
 
 
 class _Fold:
@@ -94,9 +124,9 @@ class _Fold:
 
     def apply(self, accepted: Accepted, position: int, *, is_last: bool) -> None:
         landed = accepted.landed
+        # Ahead of the rows: if they do not come, the next build looks for changes and finds none.
+        sequence = _change_context(self.connection, "load_seq = load_seq + 1")
         self.connection.execute("BEGIN")
-        self.connection.execute("UPDATE ops.run_context SET load_seq = load_seq + 1")
-        sequence = _one(self.connection, "SELECT load_seq FROM ops.run_context")
         self.connection.register("held_rows", accepted.held)
         accounts = []
         for name in self.order:
@@ -113,8 +143,8 @@ class _Fold:
             # Orphans take part in replacement like current rows, so who is one matters at the end only.
             self._mark_orphans(sequence)
         self.connection.execute(
-            "INSERT INTO ops.applied VALUES (?, ?, ?, ?, ?)",
-            [self.source_id, landed.delivery_id, landed.connector_version, position, sequence],
+            "INSERT INTO ops.applied VALUES (?, ?, ?, ?, ?, ?)",
+            [self.source_id, self.kind, landed.delivery_id, landed.connector_version, position, sequence],
         )
         self.connection.execute("COMMIT")
 

@@ -12,30 +12,35 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from expectations import adapter
 from expectations.results import CheckResult
 from orchestration import gate, release
 from orchestration.ages import refresh_ages
 from orchestration.context import as_of_date, write_deliveries, write_region
+from orchestration.dbt_process import NodeResult
 from orchestration.landing import MANIFEST, Landed, land, landing_path, landing_version, read_manifest, receive
-from orchestration.ledger import Ledger
-from orchestration.loader import Accepted, apply_source
+from orchestration.ledger import Ledger, Receipt
+from orchestration.loader import Accepted, apply_sources
 from orchestration.progress import Progress
 from orchestration.project import code_fingerprint
 from orchestration.quality import held_rows
 from orchestration.region import Region, SourceBlock
-from orchestration.transform import NodeResult, build, manifest
+from orchestration.transform import build, ensure_warehouse, manifest, warm_up
 from orchestration.vault import Vault
 from orchestration.warehouse import connect, ensure_tables
 
@@ -53,6 +58,16 @@ class GateError(Exception):
         self.failed = list(failed)
 
 
+_SIDE_BY_SIDE = min(4, os.cpu_count() or 1)
+"""Deliveries that are landed at the same time."""
+
+
+@cache
+def _import_checks() -> None:
+    """Import Great Expectations, which takes seconds, beside landing."""
+    threading.Thread(target=adapter.import_library, name="import-checks").start()
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What gating and loading the sources of one kind came to."""
@@ -61,6 +76,18 @@ class Loaded:
     """Results of the deliveries that were checked now."""
     applied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Source → deliveries applied now."""
+
+
+@dataclass(frozen=True)
+class _BuildState:
+    """How the built models stand to what they depend on."""
+
+    is_current: bool
+    """There is nothing to build."""
+    same_code: bool
+    """The facts of persons that did not change still hold."""
+    same_static_code: bool
+    """Seeds and views are those of this code."""
 
 
 @dataclass(frozen=True)
@@ -102,25 +129,41 @@ class Pipeline:
                 raise BusyError(f"another run is working on {self.region.path.name}; wait for it to end") from None
             yield
 
+    @contextmanager
+    def _warehouse(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The build database, with every table that the code knows."""
+        ensure_warehouse(self.region)
+        with connect(self.region.warehouse_path) as connection:
+            ensure_tables(connection)
+            gate.ensure_tables(connection)
+            yield connection
+
     # Receive and land ---------------------------------------------------------------------------------------------
 
     def land(self, source_id: str) -> list[Landed]:
         """Receive what is new at a source's location and land it. Returns the deliveries landed now."""
         source = self.region.source(source_id)
-        landed: list[Landed] = []
         with self.locked(), self.progress.stage("land", source=source_id) as outcome:
             ledger = Ledger(self.region.state_dir)
             receive(self.region, ledger, source)
             version = landing_version(source)
-            for receipt in _latest_receipts(ledger, source_id):
-                target = landing_path(self.region, source_id, receipt.delivery_id, version)
-                if (target / MANIFEST).exists():
-                    continue
-                self.progress.event("landing", source=source_id, delivery=receipt.delivery_id)
-                with _as_received(self.region, self.vault, receipt) as path:
-                    landed.append(land(self.region, self.vault, source, receipt, path))
+            waiting = [
+                receipt
+                for receipt in _latest_receipts(ledger, source_id)
+                if not (landing_path(self.region, source_id, receipt.delivery_id, version) / MANIFEST).exists()
+            ]
+            if waiting:
+                _import_checks()
+                warm_up(self.region)
+            with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+                landed = list(pool.map(partial(self._land, source), waiting))
             outcome.update(deliveries=len(landed), rows=sum(d.landed_count for d in landed))
         return landed
+
+    def _land(self, source: SourceBlock, receipt: Receipt) -> Landed:
+        self.progress.event("landing", source=source.id, delivery=receipt.delivery_id)
+        with _as_received(self.region, self.vault, receipt) as path:
+            return land(self.region, self.vault, source, receipt, path)
 
     def deliveries(self, source: SourceBlock) -> list[Landed]:
         """A source's landed deliveries in order: by stated export time, then by their last receipt."""
@@ -141,20 +184,17 @@ class Pipeline:
         sources = [source for source in self.region.sources if source.kind == kind]
         with self.locked(), self.progress.stage("load", kind=kind) as outcome:
             ordered = {source.id: self.deliveries(source) for source in sources}
-            with connect(self.region.warehouse_path) as connection:
-                ensure_tables(connection)
-                gate.ensure_tables(connection)
+            with self._warehouse() as connection:
                 released = Ledger(self.region.state_dir).released
                 results = gate.check_new(self.region, connection, self.vault, kind, ordered, released)
                 self.progress.event("gated", kind=kind, results=len(results))
+                accepted = {source.id: self._accepted(connection, source, ordered[source.id]) for source in sources}
                 applied = {}
-                for source in sources:
-                    accepted = self._accepted(connection, source, ordered[source.id])
-                    done = apply_source(connection, source.id, kind, accepted)
+                for source_id, done in apply_sources(connection, kind, accepted):
                     if done.deliveries or done.replayed:
-                        refresh_ages(connection, self.vault, source.id, kind)
-                        self.progress.event("applied", source=source.id, deliveries=len(done.deliveries))
-                        applied[source.id] = done.deliveries
+                        self.progress.event("applied", source=source_id, deliveries=len(done.deliveries))
+                        applied[source_id] = done.deliveries
+                refresh_ages(connection, self.vault, kind)
             outcome.update(applied=sum(len(d) for d in applied.values()))
         return Loaded(results, applied)
 
@@ -179,24 +219,23 @@ class Pipeline:
         """Build the models if anything they depend on changed. Returns the nodes, or None if nothing did."""
         with self.locked(), self.progress.stage("build") as outcome:
             self.write_context()
-            built, full_refresh = self._build_state()
-            if built:
+            state = self._build_state()
+            if state.is_current:
                 outcome.update(nodes=0)
                 return None
             nodes = build(
                 self.region,
-                full_refresh=full_refresh,
+                full_refresh=not state.same_code,
+                static=not state.same_static_code,
                 on_node=lambda node, status: self.progress.event("node", node=node, status=status),
             )
-            outcome.update(nodes=len(nodes), full_refresh=full_refresh, dirty_persons=self._note_built())
+            outcome.update(nodes=len(nodes), full_refresh=not state.same_code, dirty_persons=self._note_built())
             return nodes
 
     def write_context(self) -> date:
         """Tell the models what the region, its deliveries and the as-of date are. Returns the as-of date."""
         ordered = {source.id: self.deliveries(source) for source in self.region.sources}
-        with connect(self.region.warehouse_path) as connection:
-            ensure_tables(connection)
-            gate.ensure_tables(connection)
+        with self._warehouse() as connection:
             status = gate.statuses(connection)
             loaded = [d for ds in ordered.values() for d in ds if status[d.delivery_id][0] == "loaded"]
             as_of = as_of_date((d.stated_at for d in loaded), self.as_of)
@@ -204,19 +243,22 @@ class Pipeline:
             write_deliveries(connection, ordered, status)
         return as_of
 
-    def _build_state(self) -> tuple[bool, bool]:
-        """(nothing to do, everything is to be rebuilt)."""
+    def _build_state(self) -> _BuildState:
         with connect(self.region.warehouse_path, read_only=True) as connection:
             context = connection.execute(
-                "SELECT last_built_seq = load_seq, built_code, built_context, "
+                "SELECT last_built_seq = load_seq, built_code, built_context, static_code, "
                 + _CONTEXT_HASH
                 + " FROM ops.run_context"
             ).fetchone()
         if context is None:
-            return False, True
-        is_current, built_code, built_context, now = context
+            return _BuildState(is_current=False, same_code=False, same_static_code=False)
+        no_new_rows, built_code, built_context, static_code, now = context
         same_code = built_code == self._code()
-        return is_current and same_code and built_context == now, not same_code
+        return _BuildState(
+            is_current=no_new_rows and same_code and built_context == now,
+            same_code=same_code,
+            same_static_code=static_code == code_fingerprint(),
+        )
 
     def _code(self) -> str:
         """Identity of what facts of all persons depend on: the code, and who is who in the region file."""
@@ -230,9 +272,9 @@ class Pipeline:
             dirty = connection.execute("SELECT count(DISTINCT source_person_key) FROM core.dirty_person").fetchone()
             connection.execute("BEGIN")
             connection.execute(
-                "UPDATE ops.run_context SET last_built_seq = load_seq, built_code = ?, "
+                "UPDATE ops.run_context SET last_built_seq = load_seq, built_code = ?, static_code = ?, "
                 f"built_context = {_CONTEXT_HASH}",
-                [self._code()],
+                [self._code(), code_fingerprint()],
             )
             connection.execute("DELETE FROM core.dirty_person")
             connection.execute("COMMIT")
@@ -246,8 +288,7 @@ class Pipeline:
         Raises :class:`GateError` if the gate refuses; then nothing is published.
         """
         with self.locked(), self.progress.stage("publish") as outcome:
-            built, _ = self._build_state()
-            if not built:
+            if not self._build_state().is_current:
                 raise BusyError("the warehouse changed since it was built; run again")
             pins = self.pins()
             done = self.region.releases_dir / pins.release_id

@@ -1,7 +1,7 @@
-"""Runs the dbt project in this process.
+"""Runs the dbt project.
 
-What belongs here: the arguments and environment of a dbt invocation, and what came of its nodes. What does not: any
-model, and deciding when a build is due (``pipeline``).
+What belongs here: the arguments and environment of a dbt invocation, and what is prepared once for all regions. What
+does not: any model, the process that dbt runs in (``dbt_process``), and deciding when a build is due (``pipeline``).
 """
 
 from __future__ import annotations
@@ -10,19 +10,28 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestration.project import DBT_PROJECT, dbt_fingerprint
+from orchestration.dbt_process import DbtError, NodeResult, dbt_process
+from orchestration.project import DBT_PROJECT, code_fingerprint, dbt_fingerprint
 from orchestration.region import Region, RegionFile
-from orchestration.warehouse import create_empty, memory_limit
+from orchestration.warehouse import connect, create_empty, memory_limit
 
 FINGERPRINT = "trigpoint_fingerprint"
+MANIFEST = "manifest.json"
 PARSED = "partial_parse.msgpack"
 SHARED_TARGET = DBT_PROJECT / "target"
+TEMPLATE = SHARED_TARGET / "empty" / "build.duckdb"
+"""An empty warehouse; of the same name as a region's, which views refer to."""
+
+_STATIC = (
+    "resource_type:seed",
+    "path:models/staging,config.materialized:view",
+    "path:models/input,resource_type:model",
+)
+"""Nodes that depend on the code alone: made anew when it changes, not with each run."""
 
 
 class ManifestError(Exception):
@@ -37,18 +46,6 @@ class BuildError(Exception):
         self.failures = failures
 
 
-@dataclass(frozen=True)
-class NodeResult:
-    """What came of one node of a build."""
-
-    unique_id: str
-    resource_type: str
-    status: str
-    seconds: float
-    failures: int
-    message: str
-
-
 def target_dir(region: Region) -> Path:
     """Where dbt keeps its manifest and compiled SQL for a region."""
     return region.warehouse_path.parent / "dbt"
@@ -56,25 +53,60 @@ def target_dir(region: Region) -> Path:
 
 def prepare(region: Region) -> Path:
     """Build the manifest ahead, if the project changed since. Returns its path."""
-    path = target_dir(region) / "manifest.json"
+    path = target_dir(region) / MANIFEST
     mark = target_dir(region) / FINGERPRINT
-    if not (path.exists() and mark.exists() and mark.read_text() == dbt_fingerprint()):
-        if not region.warehouse_path.exists():
-            create_empty(region.warehouse_path)
-        _borrow(target_dir(region))
+    if _is_fresh(target_dir(region)):
+        return path
+    _borrow(target_dir(region))
+    if not _is_fresh(SHARED_TARGET):
+        ensure_warehouse(region)
         _invoke(region, ["parse"])
-        mark.write_text(dbt_fingerprint())
-        _lend(target_dir(region))
+    mark.write_text(dbt_fingerprint())
+    _lend(target_dir(region))
     return path
 
 
+def _is_fresh(target: Path) -> bool:
+    """Whether a folder holds what dbt parsed of the project as it is now."""
+    mark = target / FINGERPRINT
+    return (target / MANIFEST).exists() and mark.exists() and mark.read_text() == dbt_fingerprint()
+
+
 def prepare_shared() -> None:
-    """Parse the project once for all regions to come; part of setting up."""
-    mark = SHARED_TARGET / FINGERPRINT
-    if mark.exists() and mark.read_text() == dbt_fingerprint():
-        return
+    """Do once, as part of setting up, what is the same for all regions: parse the project, and make an empty warehouse
+    that holds the seeds and views."""
     with tempfile.TemporaryDirectory() as scratch:
-        prepare(no_region(Path(scratch)))
+        region = no_region(Path(scratch))
+        prepare(region)
+        if _template_mark().exists() and _template_mark().read_text() == code_fingerprint():
+            return
+        create_empty(region.warehouse_path)
+        _invoke(region, ["build", "--select", *_STATIC, "--exclude-resource-types", "unit_test", "test"])
+        with connect(region.warehouse_path) as connection:
+            connection.execute("UPDATE ops.run_context SET static_code = ?", [code_fingerprint()])
+        TEMPLATE.parent.mkdir(parents=True, exist_ok=True)
+        partial = TEMPLATE.with_suffix(f".{os.getpid()}.part")
+        shutil.move(region.warehouse_path, partial)
+        _template_mark().unlink(missing_ok=True)
+        partial.replace(TEMPLATE)
+        _template_mark().write_text(code_fingerprint())
+
+
+def ensure_warehouse(region: Region) -> None:
+    """Give a region that has no warehouse an empty one, with seeds and views if they were prepared."""
+    if region.warehouse_path.exists():
+        return
+    if _template_mark().exists() and _template_mark().read_text() == code_fingerprint():
+        region.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+        partial = region.warehouse_path.with_suffix(".part")
+        shutil.copy(TEMPLATE, partial)
+        partial.replace(region.warehouse_path)
+    else:
+        create_empty(region.warehouse_path)
+
+
+def _template_mark() -> Path:
+    return TEMPLATE.with_suffix(".code")
 
 
 def no_region(folder: Path) -> Region:
@@ -89,43 +121,42 @@ def no_region(folder: Path) -> Region:
 
 def _borrow(target: Path) -> None:
     """Start from what another region parsed; dbt parses again what changed since."""
-    shared = SHARED_TARGET / PARSED
-    if shared.exists() and not (target / PARSED).exists():
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(shared, target / PARSED)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (PARSED, MANIFEST):
+        if (SHARED_TARGET / name).exists():
+            shutil.copy(SHARED_TARGET / name, target / name)
 
 
 def _lend(target: Path) -> None:
-    """Leave the parsed project for other regions, complete or not at all."""
-    mark = SHARED_TARGET / FINGERPRINT
-    if mark.exists() and mark.read_text() == dbt_fingerprint():
+    """Leave the parsed project for other regions, each file complete or not at all, the mark last."""
+    if _is_fresh(SHARED_TARGET):
         return
     SHARED_TARGET.mkdir(parents=True, exist_ok=True)
-    partial = SHARED_TARGET / f"{PARSED}.{os.getpid()}.part"
-    shutil.copy(target / PARSED, partial)
-    partial.replace(SHARED_TARGET / PARSED)
-    mark.write_text(dbt_fingerprint())
+    for name in (PARSED, MANIFEST, FINGERPRINT):
+        partial = SHARED_TARGET / f"{name}.{os.getpid()}.part"
+        shutil.copy(target / name, partial)
+        partial.replace(SHARED_TARGET / name)
 
 
 def compile_models(region: Region) -> Path:
     """Compile every model against an empty warehouse. Returns the manifest, which then holds the compiled SQL."""
     create_empty(region.warehouse_path)
     _invoke(region, ["compile"])
-    return target_dir(region) / "manifest.json"
+    return target_dir(region) / MANIFEST
 
 
 def compiled(region: Region, analysis: str, variables: Mapping[str, str]) -> str:
     """The SQL of one of the project's analyses with these variables; it runs on a warehouse that has been built."""
-    outcome = _invoke(region, ["compile", "--select", analysis, "--vars", json.dumps(dict(variables))])
-    found = [result.node.compiled_code for result in outcome.result.results if result.node.name == analysis]
+    results = _invoke(region, ["compile", "--select", analysis, "--vars", json.dumps(dict(variables))])
+    found = [result.compiled for result in results if result.unique_id.endswith(f".{analysis}")]
     if not found:
         raise BuildError([(analysis, "there is no analysis of this name")])
-    return str(found[0])
+    return found[0]
 
 
 def manifest(region: Region) -> dict[str, Any]:
     """The manifest built by :func:`prepare`. Raises :class:`ManifestError` if it is missing or stale."""
-    path = target_dir(region) / "manifest.json"
+    path = target_dir(region) / MANIFEST
     mark = target_dir(region) / FINGERPRINT
     if not path.exists() or not mark.exists():
         raise ManifestError(f"no dbt manifest for this region yet; run `trigpoint prepare --region {region.path.name}`")
@@ -139,9 +170,13 @@ def manifest(region: Region) -> dict[str, Any]:
 
 
 def build(
-    region: Region, *, full_refresh: bool, on_node: Callable[[str, str], None] = lambda _node, _status: None
+    region: Region,
+    *,
+    full_refresh: bool,
+    static: bool = True,
+    on_node: Callable[[str, str], None] = lambda _node, _status: None,
 ) -> list[NodeResult]:
-    """Build seeds, models and data tests. Raises :class:`BuildError` if any failed.
+    """Build models and data tests and, if ``static``, seeds and views. Raises :class:`BuildError` if any failed.
 
     ``on_node`` hears of every node as it is done, with its unique id and status.
 
@@ -150,7 +185,10 @@ def build(
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")
-    results = [_node(result) for result in _invoke(region, arguments, on_node).result.results]
+    if not static:
+        # `empty`: tests of what is left out stay, they look at data.
+        arguments += ["--exclude", *_STATIC, "--indirect-selection", "empty"]
+    results = _invoke(region, arguments, on_node)
     failures = [(r.unique_id, r.message) for r in results if r.status in ("error", "fail", "runtime error")]
     if failures:
         raise BuildError(failures)
@@ -159,73 +197,44 @@ def build(
 
 def unit_test(region: Region) -> list[NodeResult]:
     """Run the unit tests of the models' formulas; the region's warehouse must have been built."""
-    return [_node(r) for r in _invoke(region, ["test", "--select", "test_type:unit"]).result.results]
+    return _invoke(region, ["test", "--select", "test_type:unit"])
 
 
-def _node(result: Any) -> NodeResult:
-    return NodeResult(
-        unique_id=result.node.unique_id,
-        resource_type=str(result.node.resource_type),
-        status=str(result.status),
-        seconds=round(float(result.execution_time), 3),
-        failures=int(result.failures or 0),
-        message=str(result.message or "").strip(),
-    )
+def warm_up(region: Region) -> None:
+    """Start dbt and have it parse the project, beside whatever comes before the build."""
+    if _is_fresh(target_dir(region)):
+        ensure_warehouse(region)
+        dbt_process().warm_up(["parse", *_places(region)], *_surroundings(region))
 
 
 def _invoke(
     region: Region, arguments: list[str], on_node: Callable[[str, str], None] = lambda _node, _status: None
-) -> Any:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.adapters.factory import reset_adapters
-    from dbt.cli.main import dbtRunner
+) -> list[NodeResult]:
+    target_dir(region).mkdir(parents=True, exist_ok=True)
+    try:
+        return dbt_process().invoke([*arguments, *_places(region)], *_surroundings(region), on_node)
+    except DbtError as error:
+        raise BuildError([("dbt", str(error))]) from error
 
-    target = target_dir(region)
-    target.mkdir(parents=True, exist_ok=True)
-    places = [
+
+def _places(region: Region) -> list[str]:
+    target = target_dir(region).resolve()
+    return [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target), "--log-path", str(target / "logs")),
         *("--log-level", "none", "--log-level-file", "info", "--no-use-colors-file", "--no-print"),
     ]
 
-    def heard(event: Any) -> None:
-        if event.info.name == "NodeFinished":
-            on_node(event.data.node_info.unique_id, event.data.node_info.node_status)
 
-    with _environment(region):
-        try:
-            outcome = dbtRunner(callbacks=[heard]).invoke([arguments[0], *places, *arguments[1:]])
-        finally:
-            # dbt-duckdb keeps the database open for the process; the next step must be able to open it.
-            if DuckDBConnectionManager._ENV is not None:
-                DuckDBConnectionManager._ENV.close()
-            DuckDBConnectionManager.close_all_connections()
-            reset_adapters()
-    if outcome.exception is not None:
-        raise BuildError([("dbt", str(outcome.exception))]) from outcome.exception
-    return outcome
+def _surroundings(region: Region) -> tuple[str, dict[str, str]]:
+    """Folder and variables for dbt.
 
-
-@contextmanager
-def _environment(region: Region) -> Iterator[None]:
-    # Relative to the folder of the warehouse: dbt's parsed project depends on the connection, and so is the same for
-    # every region (see _borrow).
-    wanted = {
+    The warehouse is named relative to its folder: dbt's parsed project depends on the connection, and so is the same
+    for every region (see :func:`_borrow`).
+    """
+    return str(region.warehouse_path.parent.resolve()), {
         "TRIGPOINT_WAREHOUSE": region.warehouse_path.name,
         "TRIGPOINT_MEMORY_LIMIT": memory_limit(),
         "TRIGPOINT_TEMP_DIRECTORY": "duckdb_tmp",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
     }
-    before = {name: os.environ.get(name) for name in wanted}
-    here = Path.cwd()
-    os.environ.update(wanted)
-    os.chdir(region.warehouse_path.parent)
-    try:
-        yield
-    finally:
-        os.chdir(here)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -15,6 +15,7 @@ import os
 import secrets
 import struct
 import tarfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,7 @@ class Vault:
         self.directory = directory
         self._key = key
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @classmethod
@@ -69,16 +71,17 @@ class Vault:
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """An in-memory connection with the vault attached as ``vault``; kept open until :meth:`close`."""
-        if self._connection is None:
-            connection = duckdb.connect()
-            try:
-                self.attach(connection)
-                connection.execute(_DDL)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
+        with self._opening:
+            if self._connection is None:
+                connection = duckdb.connect()
+                try:
+                    self.attach(connection)
+                    connection.execute(_DDL)
+                except BaseException:
+                    connection.close()
+                    raise
+                self._connection = connection
+            return self._connection
 
     def close(self) -> None:
         """Let go of the database file; the next use opens it again."""
@@ -109,8 +112,11 @@ class Vault:
 
     @contextmanager
     def intake(self, delivery_id: str) -> Iterator[Intake]:
-        """Take in one delivery's identifiers, all or nothing; taking it in again replaces what was there."""
-        connection = self.connection
+        """Take in one delivery's identifiers, all or nothing; taking it in again replaces what was there.
+
+        Several deliveries may be taken in at the same time: each has a cursor, and so a transaction, of its own.
+        """
+        connection = self.connection.cursor()
         connection.execute("BEGIN")
         try:
             for table in ("identifier", "rejected_record"):
@@ -118,10 +124,12 @@ class Vault:
             intake = Intake(self, connection, delivery_id)
             yield intake
             intake.flush()
+            connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
+        finally:
+            connection.close()
 
     def keep_original(self, delivery_id: str, path: Path) -> None:
         """Keep the bytes of a delivery, encrypted, as a tar of the file or folder as it arrived."""

@@ -45,13 +45,20 @@ _OPS_TABLES = {
         "source_id VARCHAR, kind VARCHAR, domain VARCHAR, organisation_id VARCHAR, cadence VARCHAR, "
         "mapping_json VARCHAR"
     ),
-    "run_context": "as_of DATE, last_built_seq BIGINT, load_seq BIGINT, built_code VARCHAR, built_context VARCHAR",
+    "run_context": (
+        "as_of DATE, last_built_seq BIGINT, load_seq BIGINT, built_code VARCHAR, built_context VARCHAR, "
+        "static_code VARCHAR"
+    ),
     "delivery": (
         "delivery_id VARCHAR, source_id VARCHAR, kind VARCHAR, organisation_id VARCHAR, connector_version VARCHAR, "
         "format_version VARCHAR, stated_at TIMESTAMP, received_order BIGINT, regime VARCHAR, scope_from DATE, "
         "scope_to DATE, status VARCHAR, reason VARCHAR, is_latest BOOLEAN"
     ),
-    "applied": ("source_id VARCHAR, delivery_id VARCHAR, connector_version VARCHAR, position BIGINT, load_seq BIGINT"),
+    "applied": (
+        "source_id VARCHAR, kind VARCHAR, delivery_id VARCHAR, connector_version VARCHAR, position BIGINT, "
+        "load_seq BIGINT"
+    ),
+    "aged": "source_id VARCHAR, load_seq BIGINT",
     "delivery_scope": "delivery_id VARCHAR, source_id VARCHAR, scope_value VARCHAR",
     "row_account": (
         "delivery_id VARCHAR, source_id VARCHAR, table_name VARCHAR, landed_count BIGINT, rejected_count BIGINT, "
@@ -112,6 +119,8 @@ def configure(connection: duckdb.DuckDBPyConnection, temp_directory: Path) -> No
     connections of one process to one file must be opened alike."""
     connection.execute(f"SET memory_limit = '{memory_limit()}'")
     connection.execute("SET preserve_insertion_order = false")
+    # A load is hundreds of small commits: writing the log out after every 16 MB of it would take a third of its time.
+    connection.execute("SET checkpoint_threshold = '1GB'")
     connection.execute(f"SET temp_directory = '{temp_directory.as_posix()}'")
     connection.execute("SET enable_progress_bar = false")
 
@@ -136,7 +145,7 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for name, columns in _OPS_TABLES.items():
         connection.execute(f"CREATE TABLE IF NOT EXISTS ops.{name} ({columns})")
     if connection.execute("SELECT count(*) FROM ops.run_context").fetchone() == (0,):
-        connection.execute("INSERT INTO ops.run_context VALUES (NULL, 0, 0, NULL, NULL)")
+        connection.execute("INSERT INTO ops.run_context (last_built_seq, load_seq) VALUES (0, 0)")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS raw.person_age (source_id VARCHAR, person_code VARCHAR, on_date DATE, "
         "age_years INTEGER, birth_relation VARCHAR)"

@@ -136,7 +136,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
     """The warehouse after the build of the three layers."""
     region = transform.no_region(tmp_path_factory.mktemp("kpi"))
     transform.prepare(region)
-    manifest = transform._invoke(region, ["parse"]).result
+    manifest = transform.manifest(region)
     with connect(region.warehouse_path) as connection:
         _fill_ops(connection)
         _create_core(connection, manifest)
@@ -171,10 +171,10 @@ def _fill_ops(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _create_core(connection: duckdb.DuckDBPyConnection, manifest: Any) -> None:
     """Empty tables for every model below the three layers, with the columns of its contract."""
-    for node in manifest.nodes.values():
-        if node.resource_type == "model" and node.fqn[1] == "core" and node.name not in BUILT_ALONG:
-            columns = ", ".join(f"{c.name} {c.data_type}" for c in node.columns.values())
-            connection.execute(f"CREATE OR REPLACE TABLE core.{node.name} ({columns})")
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and node["fqn"][1] == "core" and node["name"] not in BUILT_ALONG:
+            columns = ", ".join(f"{c['name']} {c['data_type']}" for c in node["columns"].values())
+            connection.execute(f"CREATE OR REPLACE TABLE core.{node['name']} ({columns})")
 
 
 def _fill_core(connection: duckdb.DuckDBPyConnection) -> None:
