@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -33,12 +34,13 @@ from expectations.results import (
 from expectations.results import REFERENCE_DIR as SEEDS_DIR
 from expectations.suites import load_suite
 from orchestration import quality
+from orchestration.helper_process import HelperProcess, Tell
 from orchestration.landing import Landed, landing_path
 from orchestration.project import suites_fingerprint
 from orchestration.region import Region
 from orchestration.sender_report import write_sender_reports
 from orchestration.vault import Vault
-from orchestration.warehouse import quoted, raw_name
+from orchestration.warehouse import connect, quoted, raw_name
 from sources.connector import connectors
 from sources.spec import Regime
 from sources.survey.mapping import survey_mapping_rows
@@ -51,6 +53,10 @@ CREATE TABLE IF NOT EXISTS ops.verdict (
 """
 
 ACCOUNT_CHECK = "warehouse.row_account"
+
+
+_CHECKS = HelperProcess()
+"""The landing gate reads Parquet, not the warehouse: it has a process of its own, and starts beside landing."""
 
 
 @dataclass(frozen=True)
@@ -162,12 +168,29 @@ def _stands(verdict: Verdict, landed: Landed, compared: Landed | None, released:
     return verdict.compared_with == (compared.delivery_id if compared else None)
 
 
-def _check(region: Region, waiting: Sequence[_Waiting], kind: str, released: frozenset[str]) -> LandingVerdict:
-    # Great Expectations' neighbours are heavy: import them only where a gate runs.
+def warm_up() -> None:
+    """Start the process of the landing gate and have it import Great Expectations. Does not wait."""
+    _CHECKS.start(_import_library)
+
+
+def _import_library(_tell: Tell) -> None:
+    from expectations.adapter import import_library
+
+    import_library()
+
+
+def _check_landing(
+    _tell: Tell, kind: str, deliveries: Sequence[LandedDelivery], context: CheckContext
+) -> LandingVerdict:
     from expectations.landing import check_landing
 
+    return check_landing(kind, deliveries, context)
+
+
+def _check(region: Region, waiting: Sequence[_Waiting], kind: str, released: frozenset[str]) -> LandingVerdict:
     context = CheckContext(released=released, survey_items=_survey_items(region, kind))
-    return check_landing(kind, [_for_gate(region, w) for w in waiting], context)
+    verdict: LandingVerdict = _CHECKS.call(_check_landing, kind, [_for_gate(region, w) for w in waiting], context)
+    return verdict
 
 
 def _for_gate(region: Region, waiting: _Waiting) -> LandedDelivery:
@@ -287,31 +310,46 @@ def _result(row: Sequence[Any]) -> CheckResult:
 # The final gate -----------------------------------------------------------------------------------------------------
 
 
-def check_loaded(
-    region: Region, connection: duckdb.DuckDBPyConnection, vault: Vault, ordered: Mapping[str, Sequence[Landed]]
-) -> list[CheckResult]:
-    """Judge the loaded warehouse: follow open findings, find orphans and answers that attach to nobody, report them."""
-    from expectations.warehouse import check_warehouse
+@dataclass(frozen=True)
+class BuiltVerdict:
+    """What the final gate says of a warehouse that was loaded and built."""
 
-    quality.resolve(connection)
-    verdict = check_warehouse(connection)
-    quality.store_warehouse(connection, verdict)
-    concerned = {*verdict.quarantine["delivery_id"].to_pylist(), *verdict.warnings["delivery_id"].to_pylist()}
+    loaded: WarehouseVerdict
+    published: Sequence[CheckResult]
+
+
+def judge_built(warehouse: Path) -> BuiltVerdict:
+    """Look for orphans and answers that attach to nobody, and at what is about to be published; only reads."""
+    verdict: BuiltVerdict = _CHECKS.call(_judge_built, warehouse)
+    return verdict
+
+
+def _judge_built(_tell: Tell, warehouse: Path) -> BuiltVerdict:
+    from expectations.warehouse import check_publish, check_warehouse
+
+    with connect(warehouse, read_only=True) as connection:
+        return BuiltVerdict(check_warehouse(connection), check_publish(connection))
+
+
+def conclude(
+    region: Region,
+    connection: duckdb.DuckDBPyConnection,
+    vault: Vault,
+    ordered: Mapping[str, Sequence[Landed]],
+    verdict: BuiltVerdict,
+) -> list[CheckResult]:
+    """Keep and report what the final gate said, and see that no landed row is unaccounted for. Returns all results."""
+    quality.store_warehouse(connection, verdict.loaded)
+    found = (verdict.loaded.quarantine, verdict.loaded.warnings)
+    concerned = {delivery_id for table in found for delivery_id in table["delivery_id"].to_pylist()}
     for kind in sorted({landed.kind for deliveries in ordered.values() for landed in deliveries}):
         mine = [d for ds in ordered.values() for d in ds if d.kind == kind and d.delivery_id in concerned]
         if mine:
             stored = _stored_verdict(connection, kind, [d.delivery_id for d in mine])
-            _report(region, vault, stored, mine, verdict)
-    return verdict.results
-
-
-def check_final(connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]]) -> list[CheckResult]:
-    """Judge what is about to be published, and that no landed row is unaccounted for."""
-    from expectations.warehouse import check_publish
-
-    results = [*check_publish(connection), *_row_accounts(connection, ordered)]
-    quality.store_publish(connection, results)
-    return results
+            _report(region, vault, stored, mine, verdict.loaded)
+    published = [*verdict.published, *_row_accounts(connection, ordered)]
+    quality.store_publish(connection, published)
+    return [*verdict.loaded.results, *published]
 
 
 def _row_accounts(connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]]) -> list[CheckResult]:

@@ -15,19 +15,17 @@ import json
 import os
 import tarfile
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from expectations import adapter
 from expectations.results import CheckResult
 from orchestration import gate, release
 from orchestration.ages import refresh_ages
@@ -38,7 +36,7 @@ from orchestration.ledger import Ledger, Receipt
 from orchestration.loader import Accepted, apply_sources
 from orchestration.progress import Progress
 from orchestration.project import code_fingerprint
-from orchestration.quality import held_rows
+from orchestration.quality import follow_findings, held_rows
 from orchestration.region import Region, SourceBlock
 from orchestration.transform import build, ensure_warehouse, manifest, warm_up
 from orchestration.vault import Vault
@@ -60,12 +58,6 @@ class GateError(Exception):
 
 _SIDE_BY_SIDE = min(4, os.cpu_count() or 1)
 """Deliveries that are landed at the same time."""
-
-
-@cache
-def _import_checks() -> None:
-    """Import Great Expectations, which takes seconds, beside landing."""
-    threading.Thread(target=adapter.import_library, name="import-checks").start()
 
 
 @dataclass(frozen=True)
@@ -108,6 +100,7 @@ class Pipeline:
         self.as_of = as_of
         self.published_now = False
         """Whether :meth:`publish` made a release that was not there before."""
+        self._is_warm = False
 
     @cached_property
     def vault(self) -> Vault:
@@ -153,12 +146,18 @@ class Pipeline:
                 if not (landing_path(self.region, source_id, receipt.delivery_id, version) / MANIFEST).exists()
             ]
             if waiting:
-                _import_checks()
-                warm_up(self.region)
+                self._warm_up()
             with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
                 landed = list(pool.map(partial(self._land, source), waiting))
             outcome.update(deliveries=len(landed), rows=sum(d.landed_count for d in landed))
         return landed
+
+    def _warm_up(self) -> None:
+        """Start, beside landing, the processes that the later stages need."""
+        if not self._is_warm:
+            gate.warm_up()
+            warm_up(self.region)
+            self._is_warm = True
 
     def _land(self, source: SourceBlock, receipt: Receipt) -> Landed:
         self.progress.event("landing", source=source.id, delivery=receipt.delivery_id)
@@ -296,19 +295,35 @@ class Pipeline:
             if (done / release.MANIFEST).exists() and stays:
                 outcome.update(release=pins.release_id, is_new=False)
                 return Published(done, False, ())
-            with connect(self.region.warehouse_path) as connection:
-                ordered = {source.id: self.deliveries(source) for source in self.region.sources}
-                results = gate.check_loaded(self.region, connection, self.vault, ordered)
-                results += gate.check_final(connection, ordered)
-                failed = [r for r in results if r.severity == "error" and r.outcome in ("fail", "error")]
-                self.progress.event("final_gate", results=len(results), failed=len(failed))
-                if failed:
-                    raise GateError(failed)
-                models, tell = manifest(self.region), self.progress.event
-                folder, is_new = release.publish(self.region, connection, pins, models, tell)
+            folder, is_new, results = self._publish(pins)
             self.published_now = is_new
             outcome.update(release=pins.release_id, is_new=is_new)
             return Published(folder, is_new, results)
+
+    def _publish(self, pins: release.Pins) -> tuple[Path, bool, list[CheckResult]]:
+        path, tell = self.region.warehouse_path, self.progress.event
+        ordered = {source.id: self.deliveries(source) for source in self.region.sources}
+        with connect(path) as connection:
+            follow_findings(connection)
+        with release.draft(self.region, pins, manifest(self.region)) as draft:
+            is_new = not (draft.target / release.MANIFEST).exists()
+            # Side by side: both only read the warehouse.
+            with ThreadPoolExecutor(1) as pool:
+                judging = pool.submit(gate.judge_built, path)
+                if is_new:
+                    draft.write(tell)
+                verdict = judging.result()
+            with connect(path) as connection:
+                results = gate.conclude(self.region, connection, self.vault, ordered, verdict)
+                failed = [r for r in results if r.severity == "error" and r.outcome in ("fail", "error")]
+                tell("final_gate", results=len(results), failed=len(failed))
+                if failed:
+                    raise GateError(failed)
+                if is_new:
+                    draft.publish(connection)
+            if release.is_latest(self.region, pins.as_of):
+                release.point_latest(self.region, draft.target)
+            return draft.target, is_new, results
 
     def pins(self) -> release.Pins:
         """The pins of the warehouse as it is built now."""

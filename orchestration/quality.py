@@ -148,7 +148,7 @@ def held_rows(connection: duckdb.DuckDBPyConnection, delivery_id: str) -> pa.Tab
     ).to_arrow_table()
 
 
-def resolve(connection: duckdb.DuckDBPyConnection) -> None:
+def follow_findings(connection: duckdb.DuckDBPyConnection) -> None:
     """Follow open findings to later deliveries; call it when deliveries have been loaded and ``ops.delivery`` says so.
 
     A version that came later in a loaded delivery mends a finding. Where a later full delivery carries the record

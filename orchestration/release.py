@@ -14,7 +14,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ import duckdb
 from orchestration.ledger import JsonLines
 from orchestration.project import code_fingerprint, dbt_fingerprint, product_version, suites_fingerprint
 from orchestration.region import Region
-from orchestration.warehouse import quoted
+from orchestration.warehouse import connect, quoted
 
 LATEST = "latest"
 MANIFEST = "manifest.json"
@@ -91,37 +92,68 @@ def read_manifest(release: Path) -> dict[str, Any]:
     return data
 
 
-def publish(
-    region: Region,
-    connection: duckdb.DuckDBPyConnection,
-    pins: Pins,
-    dbt_manifest: Mapping[str, Any],
-    tell: Callable[..., None] = lambda *_, **__: None,
-) -> tuple[Path, bool]:
-    """Make the release of these pins unless it exists, and move ``latest`` to it.
+class Draft:
+    """A release in the making: what follows from the models, before the gate has spoken; see :func:`draft`."""
 
-    Returns its folder and whether it was made now. The caller has passed the gate.
-    """
-    target = region.releases_dir / pins.release_id
-    made = not (target / MANIFEST).exists()
-    if made:
-        region.releases_dir.mkdir(parents=True, exist_ok=True)
-        _sweep(region.releases_dir)
-        partial = region.releases_dir / f".{pins.release_id}.{os.getpid()}.part"
-        try:
-            tell("freezing_members", release=pins.release_id)
-            _freeze_members(region, connection, pins.release_id)
-            tell("releasing", release=pins.release_id)
-            _write(partial, region, connection, pins, dbt_manifest)
+    def __init__(self, region: Region, pins: Pins, dbt_manifest: Mapping[str, Any]):
+        self.target = region.releases_dir / pins.release_id
+        self._region, self._pins, self._models = region, pins, _published_models(dbt_manifest)
+        self._members = region.members_dir / f".{pins.release_id}.{os.getpid()}.part"
+        self._folder = region.releases_dir / f".{pins.release_id}.{os.getpid()}.part"
+        self._tables: dict[str, Any] = {}
+
+    def write(self, tell: Callable[..., None]) -> None:
+        """Write tables and members, from a connection that only reads the warehouse."""
+        with connect(self._region.warehouse_path, read_only=True) as connection:
+            tell("freezing_members", release=self._pins.release_id)
+            _freeze_members(self._members, connection)
+            tell("releasing", release=self._pins.release_id)
+            (self._folder / "parquet").mkdir(parents=True)
+            # One thread and kept order: the same rows give the same bytes.
+            connection.execute("SET threads = 1; SET preserve_insertion_order = true")
+            self._tables = _write_tables(self._folder, connection, self._models)
+            catalogue = connection.execute("SELECT * FROM pub.pub_kpi_catalogue ORDER BY ALL")
+            _write_rows(self._folder / "kpi_catalogue.csv", catalogue)
+        dictionary = _dictionary(self._folder, self._models)
+        _write_csv(self._folder / "dictionary.csv", ["table", "column", "type", "description"], dictionary)
+
+    def publish(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Add what the gate said, and make it the release of its pins. The caller has passed the gate."""
+        quality = self._folder / "quality"
+        quality.mkdir()
+        _write_rows(quality / "checks.csv", connection.execute(QUALITY_QUERY))
+        outcomes = "SELECT outcome, count(*) FROM ops.dq_result GROUP BY outcome ORDER BY outcome"
+        summary = dict(connection.execute(outcomes).fetchall())
+        manifest = _manifest(self._region, self._pins, summary, self._tables, self._folder)
+        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        (self._folder / MANIFEST).write_text(text, encoding="utf-8")
+        for partial, target in (
+            (self._members, self._region.members_dir / self._pins.release_id),
+            (self._folder, self.target),
+        ):
             shutil.rmtree(target, ignore_errors=True)
             partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        log = JsonLines(region.releases_dir / "made.jsonl")
-        log.append({"release_id": pins.release_id, "made_at": datetime.now(UTC).isoformat(timespec="seconds")})
-    if is_latest(region, pins.as_of):
-        _point_latest(region, target)
-    return target, made
+        log = JsonLines(self._region.releases_dir / "made.jsonl")
+        log.append({"release_id": self._pins.release_id, "made_at": datetime.now(UTC).isoformat(timespec="seconds")})
+
+    def discard(self) -> None:
+        """Remove what was written and not published."""
+        for folder in (self._members, self._folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def draft(region: Region, pins: Pins, dbt_manifest: Mapping[str, Any]) -> Iterator[Draft]:
+    """A draft of the release of these pins; gone at the end unless it was published."""
+    for folder in (region.releases_dir, region.members_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+    region.members_dir.chmod(0o700)
+    made = Draft(region, pins, dbt_manifest)
+    try:
+        yield made
+    finally:
+        made.discard()
 
 
 def _sweep(folder: Path) -> None:
@@ -130,7 +162,8 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(left)
 
 
-def _point_latest(region: Region, target: Path) -> None:
+def point_latest(region: Region, target: Path) -> None:
+    """Move ``latest`` to a release, at once for whoever reads."""
     link = region.releases_dir / LATEST
     if link.is_symlink() and link.resolve() == target.resolve():
         return
@@ -140,27 +173,10 @@ def _point_latest(region: Region, target: Path) -> None:
     fresh.replace(link)
 
 
-def _write(
-    folder: Path, region: Region, connection: duckdb.DuckDBPyConnection, pins: Pins, dbt_manifest: Mapping[str, Any]
-) -> None:
-    (folder / "parquet").mkdir(parents=True)
-    (folder / "quality").mkdir()
-    models = _published_models(dbt_manifest)
-    # One thread and kept order: the same rows give the same bytes.
-    connection.execute("SET threads = 1; SET preserve_insertion_order = true")
-    try:
-        tables = _write_tables(folder, connection, models)
-        quality = connection.execute(QUALITY_QUERY)
-        _write_csv(folder / "quality" / "checks.csv", [d[0] for d in quality.description or ()], quality.fetchall())
-        summary = connection.execute(
-            "SELECT outcome, count(*) FROM ops.dq_result GROUP BY outcome ORDER BY outcome"
-        ).fetchall()
-        catalogue = connection.execute("SELECT * FROM pub.pub_kpi_catalogue ORDER BY ALL")
-        _write_csv(folder / "kpi_catalogue.csv", [d[0] for d in catalogue.description or ()], catalogue.fetchall())
-    finally:
-        connection.execute("RESET threads; SET preserve_insertion_order = false")
-    _write_csv(folder / "dictionary.csv", ["table", "column", "type", "description"], _dictionary(folder, models))
-    manifest = {
+def _manifest(
+    region: Region, pins: Pins, quality: Mapping[str, int], tables: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    return {
         "release_id": pins.release_id,
         "status": "internal",
         "status_reason": "small counts are protected cell by cell; complementary suppression is not applied yet",
@@ -175,12 +191,10 @@ def _write(
                 for d in pins.deliveries
             ],
         },
-        "quality": dict(summary),
-        "tables": tables,
+        "quality": dict(quality),
+        "tables": dict(tables),
         "files": _files(folder),
     }
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _published_models(dbt_manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -193,7 +207,7 @@ def _write_tables(
     folder: Path, connection: duckdb.DuckDBPyConnection, models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     served = folder / SERVED
-    connection.execute(f"ATTACH '{served.as_posix()}' AS served")
+    connection.execute(f"ATTACH '{served.as_posix()}' AS served (READ_WRITE)")
     tables: dict[str, Any] = {}
     try:
         connection.execute("CREATE SCHEMA served.pub")
@@ -265,23 +279,21 @@ def _files(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _freeze_members(region: Region, connection: duckdb.DuckDBPyConnection, release_id: str) -> None:
+def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
     """Keep who was counted, restricted and beside the releases, so that a figure can be explained later."""
-    _sweep(region.members_dir)
-    target = region.members_dir / release_id
-    partial = region.members_dir / f".{release_id}.{os.getpid()}.part"
-    partial.mkdir(parents=True, mode=0o700)
-    region.members_dir.chmod(0o700)
+    folder.mkdir(parents=True, mode=0o700)
     for (kpi_id,) in connection.execute(f"SELECT DISTINCT kpi_id FROM {MEMBERS} ORDER BY kpi_id").fetchall():
-        path = partial / f"{kpi_id}.parquet"
+        path = folder / f"{kpi_id}.parquet"
         connection.execute(
             f"COPY (SELECT * FROM {MEMBERS} WHERE kpi_id = ? ORDER BY ALL) TO '{path.as_posix()}' "
             "(FORMAT parquet, COMPRESSION zstd)",
             [kpi_id],
         )
         path.chmod(0o600)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+
+
+def _write_rows(path: Path, rows: duckdb.DuckDBPyConnection) -> None:
+    _write_csv(path, [name for name, *_ in rows.description or ()], rows.fetchall())
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestration.dbt_process import DbtError, NodeResult, dbt_process
+from orchestration import dbt_process
+from orchestration.dbt_process import NodeResult
 from orchestration.project import DBT_PROJECT, code_fingerprint, dbt_fingerprint
 from orchestration.region import Region, RegionFile
 from orchestration.warehouse import connect, create_empty, memory_limit
@@ -182,7 +183,7 @@ def build(
 
     Unit tests of formulas run in the project's own tests, not in production: their inputs never change there.
     """
-    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    arguments = ["build", "--exclude-resource-type", "unit_test", "--no-write-json"]
     if full_refresh:
         arguments.append("--full-refresh")
     if not static:
@@ -204,7 +205,7 @@ def warm_up(region: Region) -> None:
     """Start dbt and have it parse the project, beside whatever comes before the build."""
     if _is_fresh(target_dir(region)):
         ensure_warehouse(region)
-        dbt_process().warm_up(["parse", *_places(region)], *_surroundings(region))
+        dbt_process.warm_up(_invocation(region, ["parse"]))
 
 
 def _invoke(
@@ -212,29 +213,24 @@ def _invoke(
 ) -> list[NodeResult]:
     target_dir(region).mkdir(parents=True, exist_ok=True)
     try:
-        return dbt_process().invoke([*arguments, *_places(region)], *_surroundings(region), on_node)
-    except DbtError as error:
+        return dbt_process.invoke(_invocation(region, arguments), on_node)
+    except dbt_process.DbtError as error:
         raise BuildError([("dbt", str(error))]) from error
 
 
-def _places(region: Region) -> list[str]:
+def _invocation(region: Region, arguments: list[str]) -> dbt_process.Invocation:
     target = target_dir(region).resolve()
-    return [
+    places = [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target), "--log-path", str(target / "logs")),
         *("--log-level", "none", "--log-level-file", "info", "--no-use-colors-file", "--no-print"),
     ]
-
-
-def _surroundings(region: Region) -> tuple[str, dict[str, str]]:
-    """Folder and variables for dbt.
-
-    The warehouse is named relative to its folder: dbt's parsed project depends on the connection, and so is the same
-    for every region (see :func:`_borrow`).
-    """
-    return str(region.warehouse_path.parent.resolve()), {
+    # The warehouse is named relative to its folder: dbt's parsed project depends on the connection, and so is the same
+    # for every region (see _borrow).
+    environment = {
         "TRIGPOINT_WAREHOUSE": region.warehouse_path.name,
         "TRIGPOINT_MEMORY_LIMIT": memory_limit(),
         "TRIGPOINT_TEMP_DIRECTORY": "duckdb_tmp",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
     }
+    return dbt_process.Invocation([*arguments, *places], str(region.warehouse_path.parent.resolve()), environment)
