@@ -24,7 +24,7 @@ import duckdb
 import pyarrow as pa
 
 from orchestration.landing import Landed
-from orchestration.warehouse import LIVE, parsed_date, parsed_timestamp, quoted, raw_columns, raw_name
+from orchestration.warehouse import FEW_ROWS, LIVE, parsed_date, parsed_timestamp, quoted, raw_columns, raw_name
 from sources.connector import connectors
 from sources.spec import Regime, Table
 
@@ -67,6 +67,9 @@ def apply_sources(
         with connection.cursor() as own:
             return apply_source(own, source_id, kind, ordered[source_id])
 
+    waiting = sum(sum(accepted.landed.rows.values()) for listed in ordered.values() for accepted in listed)
+    if waiting < FEW_ROWS:
+        connection.execute("SET threads = 1")
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         yield from zip(ordered, pool.map(apply, ordered), strict=True)
 

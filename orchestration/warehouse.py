@@ -79,6 +79,10 @@ _OPS_TABLES = {
 }
 
 
+FEW_ROWS = 1_000_000
+"""Up to so many rows a statement takes longer to hand out work to several threads than to do it with one."""
+
+
 def raw_name(kind: str, table: str) -> str:
     """Name of the raw table of a landing table, within schema ``raw``."""
     return f"{kind}__{table}"

@@ -144,7 +144,7 @@ def test_a_mended_version_brings_the_record_back(connection: duckdb.DuckDBPyConn
     quality.store(connection, verdict("d1", [finding("d1", "X1"), finding("d1", "X2", row=2)]))
     deliveries(connection, ("d1", "delta"), ("d2", "delta"))
     stored(connection, "d2", "X1")
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d1", "X1"): ("fixed_at_source", "d2"), ("d1", "X2"): ("open", None)}
 
 
@@ -152,7 +152,7 @@ def test_an_earlier_version_mends_nothing(connection: duckdb.DuckDBPyConnection)
     quality.store(connection, verdict("d2", [finding("d2", "X1")]))
     deliveries(connection, ("d1", "delta"), ("d2", "delta"))
     stored(connection, "d1", "X1")
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d2", "X1"): ("open", None)}
 
 
@@ -163,7 +163,7 @@ def test_a_version_of_another_source_mends_nothing(connection: duckdb.DuckDBPyCo
         'INSERT INTO raw.hmis_csv__exit ("ExitID", _delivery_id, _source_id, _status) '
         "VALUES ('X1', 'd2', 'other', 'current')"
     )
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d1", "X1"): ("open", None)}
 
 
@@ -171,7 +171,7 @@ def test_the_same_defect_again_is_followed_in_the_newer_delivery(connection: duc
     quality.store(connection, verdict("d1", [finding("d1", "X1")]))
     quality.store(connection, verdict("d2", [finding("d2", "X1", row=44)]))
     deliveries(connection, ("d1", "full"), ("d2", "full"))
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d1", "X1"): ("repeated", "d2"), ("d2", "X1"): ("open", None)}
     (event,) = connection.execute(
         "SELECT first_delivery_id, last_delivery_id, delivery_count, is_open, status FROM ops.dq_event"
@@ -184,21 +184,21 @@ def test_a_full_delivery_that_carries_the_record_unchanged_mends_it(connection: 
     quality.store(connection, verdict("d2", [finding("d2", "X1")]))
     deliveries(connection, ("d1", "full"), ("d2", "full"), ("d3", "full"))
     stored(connection, "d1", "X1")
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d2", "X1"): ("fixed_at_source", "d3")}
 
 
 def test_a_record_that_a_later_full_delivery_no_longer_has_is_expired(connection: duckdb.DuckDBPyConnection) -> None:
     quality.store(connection, verdict("d1", [finding("d1", "X1")]))
     deliveries(connection, ("d1", "full"), ("d2", "full"))
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d1", "X1"): ("expired", "d2")}
 
 
 def test_a_delta_without_the_record_says_nothing(connection: duckdb.DuckDBPyConnection) -> None:
     quality.store(connection, verdict("d1", [finding("d1", "X1")]))
     deliveries(connection, ("d1", "full"), ("d2", "delta"))
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d1", "X1"): ("open", None)}
 
 
@@ -206,7 +206,7 @@ def test_a_delivery_that_is_not_loaded_mends_nothing(connection: duckdb.DuckDBPy
     quality.store(connection, verdict("d1", [finding("d1", "X1")]))
     deliveries(connection, ("d1", "full"), ("d2", "full"))
     connection.execute("UPDATE ops.delivery SET status = 'paused' WHERE delivery_id = 'd2'")
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d1", "X1"): ("open", None)}
 
 
@@ -215,7 +215,7 @@ def test_a_record_that_could_not_be_read_is_mended_by_the_next_full_delivery(
 ) -> None:
     quality.store(connection, verdict("d1", [finding("d1", None, row=7, rule="bad_quoting")]))
     deliveries(connection, ("d1", "full"), ("d2", "full"))
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == {("d1", None): ("fixed_at_source", "d2")}
 
 
@@ -223,9 +223,9 @@ def test_following_twice_changes_nothing(connection: duckdb.DuckDBPyConnection) 
     quality.store(connection, verdict("d1", [finding("d1", "X1"), finding("d1", "X2", row=2)]))
     deliveries(connection, ("d1", "delta"), ("d2", "delta"))
     stored(connection, "d2", "X1")
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     first = statuses(connection)
-    quality.resolve(connection)
+    quality.follow_findings(connection)
     assert statuses(connection) == first
 
 
