@@ -128,6 +128,16 @@ def receive(region: Region, ledger: Ledger, source: SourceBlock) -> list[Receipt
     return new
 
 
+def is_anything_new(region: Region, ledger: Ledger) -> bool:
+    """Whether something lies at a source's location that was not there, or not like this, before. Reads no content."""
+    for source in region.sources:
+        for path in region.deliveries_of(source):
+            last = ledger.latest_at(source.id, _shown(region, path))
+            if last is None or last.fingerprint != fingerprint_of(path):
+                return True
+    return False
+
+
 def land(region: Region, vault: Vault, source: SourceBlock, receipt: Receipt, path: Path) -> Landed:
     """Land the delivery that lies at ``path``, once: one that was landed so before is only read back."""
     connector = connectors()[source.kind]

@@ -31,7 +31,16 @@ from orchestration import gate, release
 from orchestration.ages import refresh_ages
 from orchestration.context import as_of_date, write_deliveries, write_region
 from orchestration.dbt_process import NodeResult
-from orchestration.landing import MANIFEST, Landed, land, landing_path, landing_version, read_manifest, receive
+from orchestration.landing import (
+    MANIFEST,
+    Landed,
+    is_anything_new,
+    land,
+    landing_path,
+    landing_version,
+    read_manifest,
+    receive,
+)
 from orchestration.ledger import Ledger, Receipt
 from orchestration.loader import Accepted, apply_sources
 from orchestration.progress import Progress
@@ -131,6 +140,18 @@ class Pipeline:
             gate.ensure_tables(connection)
             yield connection
 
+    def look(self) -> None:
+        """Look at the drop folders: if something is new, start at once what the later stages need."""
+        if is_anything_new(self.region, Ledger(self.region.state_dir)):
+            self.warm_up()
+
+    def warm_up(self) -> None:
+        """Start the processes that the later stages need, beside what comes first. Does not wait."""
+        if not self._is_warm:
+            gate.warm_up()
+            warm_up(self.region)
+            self._is_warm = True
+
     # Receive and land ---------------------------------------------------------------------------------------------
 
     def land(self, source_id: str) -> list[Landed]:
@@ -146,18 +167,11 @@ class Pipeline:
                 if not (landing_path(self.region, source_id, receipt.delivery_id, version) / MANIFEST).exists()
             ]
             if waiting:
-                self._warm_up()
+                self.warm_up()
             with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
                 landed = list(pool.map(partial(self._land, source), waiting))
             outcome.update(deliveries=len(landed), rows=sum(d.landed_count for d in landed))
         return landed
-
-    def _warm_up(self) -> None:
-        """Start, beside landing, the processes that the later stages need."""
-        if not self._is_warm:
-            gate.warm_up()
-            warm_up(self.region)
-            self._is_warm = True
 
     def _land(self, source: SourceBlock, receipt: Receipt) -> Landed:
         self.progress.event("landing", source=source.id, delivery=receipt.delivery_id)

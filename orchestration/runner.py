@@ -68,6 +68,7 @@ def run_main(
     try:
         with progress.stage("prepare"):
             prepare(region)
+        pipeline.look()
         _execute(region, pipeline)
         folder = region.releases_dir / pipeline.pins().release_id
         progress.event("run_finished", release=folder.name, is_new=pipeline.published_now)
