@@ -81,7 +81,8 @@ def _invoke(tell: Tell, invocation: Invocation) -> list[NodeResult]:
     outcome = _run(tell, invocation, _parsed.pop() if _parsed else None)
     if outcome.exception is not None:
         raise DbtError(str(outcome.exception))
-    return [_result(result) for result in getattr(outcome.result, "results", None) or []]
+    results = getattr(outcome.result, "results", None) or []
+    return [_result(result) for result in results if result.node.resource_type != "operation"]
 
 
 def _run(tell: Tell, invocation: Invocation, parsed: Any) -> Any:

@@ -88,23 +88,25 @@ class HelperProcess:
                 [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
         assert self._process.stdin is not None  # noqa: S101  it is piped
-        pickle.dump(request, self._process.stdin)
+        # Pickled twice: whatever is inside, the other end finds where the next request begins.
+        pickle.dump(pickle.dumps(request), self._process.stdin)
         self._process.stdin.flush()
         return self._process
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer requests until there are no more."""
-    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    idle = threading.Event()
+    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    busy, ended = threading.Event(), threading.Event()
 
     def read() -> None:
         try:
             while True:
                 waiting.put(pickle.load(requests))  # noqa: S301  from the process that started this one
         except EOFError:
-            waiting.put(None)
-        if not idle.is_set():
+            ended.set()
+            waiting.put(b"")
+        if busy.is_set():
             # Nobody is left to work for, and what went on would keep its files from the next run.
             os._exit(1)
 
@@ -113,16 +115,19 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         answers.flush()
 
     threading.Thread(target=read, daemon=True).start()
-    idle.set()
-    while (request := waiting.get()) is not None:
-        idle.clear()
-        function, arguments = request
+    while True:
+        busy.clear()
+        request = waiting.get()
+        busy.set()
+        # Asked only now: whichever of the two threads comes second sees that the other was there.
+        if ended.is_set():
+            return
         try:
+            function, arguments = pickle.loads(request)  # noqa: S301  as above
             answer = ("returned", function(lambda *told: say("told", told), *arguments))
         except Exception as error:
             answer = ("raised", error)
         say(*answer)
-        idle.set()
 
 
 if __name__ == "__main__":

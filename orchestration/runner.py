@@ -114,7 +114,7 @@ def _failure(events: list[Any]) -> RunFailedError:
         while error.cause is not None:
             error = error.cause
         name = error.cls_name or "error"
-        code = {"GateError": 3, "BusyError": 4}.get(name, code)
+        code = {"GateError": 3, "BusyError": 4, "HeldError": 4}.get(name, code)
         causes.append(f"{event.step_key}: {error.message.strip().removeprefix(name + ': ')}")
     advice = "What was landed and loaded stays; `trigpoint run` goes on from there."
     return RunFailedError("\n".join(causes) + "\n" + advice, code)

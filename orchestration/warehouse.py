@@ -8,6 +8,7 @@ that gives a number a meaning (``dbt_project``).
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,14 @@ FEW_ROWS = 1_000_000
 """Up to so many rows a statement takes longer to hand out work to several threads than to do it with one."""
 
 
+_PATIENCE = 10.0
+"""Seconds to wait for whoever holds the build database."""
+
+
+class HeldError(Exception):
+    """Another program keeps the build database open; the message says what to do."""
+
+
 def raw_name(kind: str, table: str) -> str:
     """Name of the raw table of a landing table, within schema ``raw``."""
     return f"{kind}__{table}"
@@ -129,11 +138,31 @@ def configure(connection: duckdb.DuckDBPyConnection, temp_directory: Path) -> No
     connection.execute("SET enable_progress_bar = false")
 
 
+def _open(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    # The helpers of a run that was killed take a moment to notice.
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise
+            if time.monotonic() > until:
+                raise HeldError(
+                    f"another program has {path.parent.name}/{path.name} open; close it and run again "
+                    "(reports and notebooks read releases/latest/served.duckdb, which is never held)"
+                ) from error
+            time.sleep(0.1)
+
+
 @contextmanager
 def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the build database for this process; closes it, so that dbt or Great Expectations can open it next."""
+    """Open the build database for this process; closes it, so that dbt or Great Expectations can open it next.
+
+    Raises :class:`HeldError` if another program keeps it open.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = duckdb.connect(str(path), read_only=read_only)
+    connection = _open(path, read_only=read_only)
     try:
         configure(connection, path.parent / "duckdb_tmp")
         yield connection

@@ -136,6 +136,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
     """The warehouse after the build of the three layers."""
     region = transform.no_region(tmp_path_factory.mktemp("kpi"))
     transform.prepare(region)
+    transform.ensure_warehouse(region)
     manifest = transform.manifest(region)
     with connect(region.warehouse_path) as connection:
         _fill_ops(connection)
