@@ -11,7 +11,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS = False
 export GX_ANALYTICS_ENABLED = False
 DEMO   := demo
 
-.PHONY: run test dev check lint-sql lock bench clean
+.PHONY: run test dev check lock bench clean
 
 run: $(READY)
 	@test -f $(DEMO)/region.yml || $(BIN)/trigpoint sample --to $(DEMO)
@@ -29,9 +29,6 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.checks.sql
-
-# Style of the models' SQL; minutes, so apart from the other checks.
-lint-sql: $(READY)
 	cd dbt_project && ../$(BIN)/sqlfluff lint models --processes 2
 
 bench: $(READY)
