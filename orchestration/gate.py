@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -100,6 +102,35 @@ def check_name(result: CheckResult) -> str:
 # The landing gate ---------------------------------------------------------------------------------------------------
 
 
+class Ahead:
+    """Judges what has landed while other work goes on; what it finds is kept by :func:`check_new`."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._begun: dict[str, tuple[list[_Waiting], Future[LandingVerdict]]] = {}
+
+    def begin(
+        self, region: Region, kind: str, ordered: Mapping[str, Sequence[Landed]], released: frozenset[str]
+    ) -> None:
+        """Begin to judge a kind's deliveries that have no verdict. Does not wait."""
+        known: Mapping[str, Verdict] = {}
+        if region.warehouse_path.exists():
+            # Without the table, no gate has ever run here.
+            with connect(region.warehouse_path, read_only=True) as connection, suppress(duckdb.CatalogException):
+                known = _verdicts(connection)
+        if waiting := _waiting(known, ordered, released):
+            self._begun[kind] = (waiting, self._pool.submit(_check, region, waiting, kind, released))
+
+    def verdict(self, kind: str, waiting: Sequence[_Waiting]) -> LandingVerdict | None:
+        """The verdict on exactly these deliveries, or None if it was not begun, or on others. Given once."""
+        begun, future = self._begun.pop(kind, (None, None))
+        return future.result() if future is not None and begun == waiting else None
+
+    def close(self) -> None:
+        """Do not begin what was not begun yet."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
 def check_new(
     region: Region,
     connection: duckdb.DuckDBPyConnection,
@@ -107,6 +138,7 @@ def check_new(
     kind: str,
     ordered: Mapping[str, Sequence[Landed]],
     released: frozenset[str],
+    ahead: Ahead,
 ) -> list[CheckResult]:
     """Put deliveries without a verdict before the landing gate; keep and report what it says.
 
@@ -114,8 +146,8 @@ def check_new(
     verdict is assumed to be good; if it turns out otherwise, those that came after it are judged again.
     """
     results: dict[str, list[CheckResult]] = {}
-    while waiting := _waiting(connection, ordered, released):
-        verdict = _check(region, waiting, kind, released)
+    while waiting := _waiting(_verdicts(connection), ordered, released):
+        verdict = ahead.verdict(kind, waiting) or _check(region, waiting, kind, released)
         # Results first: a verdict that is remembered has its results kept.
         quality.store(connection, verdict)
         _remember(connection, verdict, waiting)
@@ -142,9 +174,8 @@ class _Waiting:
 
 
 def _waiting(
-    connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]], released: frozenset[str]
+    known: Mapping[str, Verdict], ordered: Mapping[str, Sequence[Landed]], released: frozenset[str]
 ) -> list[_Waiting]:
-    known = _verdicts(connection)
     found: list[_Waiting] = []
     for deliveries in ordered.values():
         previous: Landed | None = None

@@ -110,6 +110,9 @@ class Pipeline:
         self.published_now = False
         """Whether :meth:`publish` made a release that was not there before."""
         self._is_warm = False
+        self._landed: dict[str, int] = {}
+        """Source → deliveries landed now, of sources that were looked at in this run."""
+        self._ahead = gate.Ahead()
 
     @cached_property
     def vault(self) -> Vault:
@@ -117,6 +120,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Let go of the vault; the next stage that needs it opens it again."""
+        self._ahead.close()
         if "vault" in self.__dict__:
             self.vault.close()
 
@@ -171,7 +175,16 @@ class Pipeline:
             with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
                 landed = list(pool.map(partial(self._land, source), waiting))
             outcome.update(deliveries=len(landed), rows=sum(d.landed_count for d in landed))
+            self._landed[source_id] = len(landed)
+            self._judge_ahead(source.kind)
         return landed
+
+    def _judge_ahead(self, kind: str) -> None:
+        """Begin to judge the deliveries of a kind, if all its sources have landed in this run, and something has."""
+        sources = [source for source in self.region.sources if source.kind == kind]
+        if sum(self._landed.get(source.id, 0) for source in sources) and all(s.id in self._landed for s in sources):
+            released = Ledger(self.region.state_dir).released
+            self._ahead.begin(self.region, kind, {s.id: self.deliveries(s) for s in sources}, released)
 
     def _land(self, source: SourceBlock, receipt: Receipt) -> Landed:
         self.progress.event("landing", source=source.id, delivery=receipt.delivery_id)
@@ -199,7 +212,7 @@ class Pipeline:
             ordered = {source.id: self.deliveries(source) for source in sources}
             with self._warehouse() as connection:
                 released = Ledger(self.region.state_dir).released
-                results = gate.check_new(self.region, connection, self.vault, kind, ordered, released)
+                results = gate.check_new(self.region, connection, self.vault, kind, ordered, released, self._ahead)
                 self.progress.event("gated", kind=kind, results=len(results))
                 accepted = {source.id: self._accepted(connection, source, ordered[source.id]) for source in sources}
                 applied = {}
