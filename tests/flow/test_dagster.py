@@ -43,6 +43,18 @@ def test_definitions_follow_the_region_file(undisturbed: Run) -> None:
     assert {f"landing__{source}" for source in monthly} <= set(job.graph.node_dict)
 
 
+def test_dagster_itself_finds_the_definitions_valid(undisturbed: Run) -> None:
+    where = {"TRIGPOINT_REGION": str(undisturbed.region.path), "DAGSTER_HOME": str(dagster_home(undisturbed.region))}
+    validation = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "orchestration.definitions"],
+        env=os.environ | where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert validation.returncode == 0, validation.stdout + validation.stderr
+
+
 def test_a_stale_manifest_is_a_clear_error(undisturbed: Run, copy_of_sample: Callable[[str], Path]) -> None:
     region = load_region(copy_of_sample("unprepared") / "region.yml")
     with pytest.raises(ManifestError, match="trigpoint prepare"):
