@@ -1,8 +1,7 @@
 """Times each stage of the real pipeline on samples of several sizes, beside a hand-written script: `make bench`.
 
-What belongs here: what is timed, in which order, and the table. What does not: the stages (``worker``) and the
-hand-written script (``floor``). Each stage runs in a process of its own, so that its peak memory is its own; it
-therefore pays its imports, which in `trigpoint run` the stages share. Nothing here asserts a time.
+What belongs here: what is timed, in which order, and the table. What does not: watching a run (``watched``), what is
+done beside it (``worker``), and the hand-written script (``floor``). Nothing here asserts a time.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from benchmarks.watched import watch
 
 ROOT = Path(__file__).resolve().parent.parent
 NEXT_PROVIDER = "harbour"
@@ -68,49 +68,39 @@ def _measure_all(sizes: list[int], folder: Path) -> None:
 
 def _measure(region: Path, people: int) -> tuple[list[str], list[str]]:
     sample = _work("sample", region, str(people))
-    first, _ = _stages(region, "")
+    first = _run(region, "first run")
     floor = _work("floor", region, str(region.parent / "floor"))
     _work("next", region, NEXT_PROVIDER)
-    second, rebuilt = _stages(region, "one more delivery: ")
-    nothing = _work("run", region)
-    if nothing["is_new"]:
-        raise SystemExit("a run on an unchanged region published something new")
+    second = _run(region, "one more delivery")
+    nothing = _run(region, "nothing changed")
     floor_seconds = floor["unzip_seconds"] + floor["script_seconds"]
     floor_timings = [
         Timing("floor: unzip", floor["unzip_seconds"], None, None, None),
         Timing("floor: script", floor["script_seconds"], None, floor["peak_mb"], floor["rows"]),
     ]
-    timings = [
-        _timing("write the sample", sample),
-        *first,
-        _sum("first run", first),
-        *second,
-        _sum("one more delivery: run", second),
-        _timing("nothing changed: `trigpoint run`", nothing),
-        *floor_timings,
-    ]
+    timings = [_timing("write the sample", sample), *first, *second, nothing[-1], *floor_timings]
+    counts = _work("counts", region)
     notes = [
         f"The sample has {sample['deliveries']} deliveries, {sample['megabytes']:.0f} MB as sent.",
         f"The floor agrees with {floor['agreeing']} of {floor['figures']} figures of three KPIs.",
-        f"One more delivery: {rebuilt['rebuilt'] or 0:,} of {rebuilt['persons']:,} people were built again.",
+        f"One more delivery: {counts['rebuilt'] or 0:,} of {counts['persons']:,} people were built again.",
     ]
     return _table(timings, floor_seconds), notes
 
 
-def _stages(region: Path, prefix: str) -> tuple[list[Timing], dict[str, Any]]:
-    """The stages of one run, each in its own process, and what the build told."""
-    timings = [_timing(prefix + stage, _work(*call)) for stage, call in _calls(region)]
-    built = _work("build", region)
-    timings.append(_timing(prefix + "build", built))
-    timings.append(_timing(prefix + "publish", _work("publish", region)))
-    return timings, built
-
-
-def _calls(region: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    yield "prepare models", ("prepare", region)
-    yield "land", ("land", region)
-    for kind in _work("kinds", region)["kinds"]:
-        yield f"load {kind}", ("load", region, kind)
+def _run(region: Path, name: str) -> list[Timing]:
+    """Lines for the stages of one run, and for the run as a whole at the end."""
+    before = _work("counts", region)
+    try:
+        run = watch((region / "region.yml").resolve(), os.environ | QUIET)
+    except RuntimeError as error:
+        raise SystemExit(f"{name} failed:\n{error}") from error
+    after = _work("counts", region)
+    rows = {stage: after[stage] - before[stage] for stage in after if stage.startswith("load ")}
+    rows |= {"build": after["build"], "publish": after["publish"]}
+    rows |= {stage.name: stage.facts["rows"] for stage in run.stages if stage.name == "land"}
+    lines = [Timing(f"{name}: {s.name}", s.seconds, None, s.peak_mb, rows.get(s.name)) for s in run.stages]
+    return [*lines, Timing(f"**{name}: `trigpoint run`**", run.seconds, run.cpu_seconds, run.peak_mb, rows.get("land"))]
 
 
 def _work(stage: str, region: Path, *arguments: str) -> dict[str, Any]:
@@ -125,17 +115,6 @@ def _work(stage: str, region: Path, *arguments: str) -> dict[str, Any]:
 
 def _timing(stage: str, facts: dict[str, Any]) -> Timing:
     return Timing(stage, facts["seconds"], facts["cpu_seconds"], facts["peak_mb"], facts["rows"])
-
-
-def _sum(stage: str, timings: list[Timing]) -> Timing:
-    landed = next(t.rows for t in timings if t.stage.endswith("land"))
-    return Timing(
-        f"**{stage}**",
-        sum(t.seconds for t in timings),
-        sum(t.cpu_seconds or 0 for t in timings),
-        max(t.peak_mb or 0 for t in timings),
-        landed,
-    )
 
 
 def _table(timings: list[Timing], floor_seconds: float) -> list[str]:

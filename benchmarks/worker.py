@@ -1,7 +1,7 @@
-"""One stage of one region, in a process of its own: does it, and prints what it took as one line of JSON.
+"""What a benchmark does beside the runs, in a process of its own; prints what came of it as one line of JSON.
 
-What belongs here: calling a stage of the real pipeline and measuring this process. What does not: which stages there
-are to time and how results are shown (``stages``).
+What belongs here: writing samples, the hand-written script, counting rows, and measuring this process. What does not:
+the runs themselves (``watched``) and how results are shown (``stages``).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestration.pipeline import Pipeline
-from orchestration.progress import Progress
 from orchestration.region import Region, load_region
+from orchestration.release import latest, read_manifest
+from orchestration.warehouse import connect
 
 Facts = dict[str, Any]
 
@@ -45,11 +45,6 @@ def _region(folder: Path) -> Region:
     return load_region(folder / "region.yml")
 
 
-def _pipeline(folder: Path) -> Pipeline:
-    region = _region(folder)
-    return Pipeline(region, Progress(region.state_dir / "progress.jsonl"))
-
-
 def write_sample(folder: Path, people: str) -> Facts:
     from sources.sample import write_region
 
@@ -64,77 +59,35 @@ def write_next(folder: Path, provider: str) -> Facts:
     return {"rows": None}
 
 
-def prepare(folder: Path) -> Facts:
-    from orchestration.transform import prepare as prepare_models
-
-    prepare_models(_region(folder))
-    return {"rows": None}
-
-
-def land(folder: Path) -> Facts:
-    pipeline = _pipeline(folder)
-    landed = [delivery for source in pipeline.region.sources for delivery in pipeline.land(source.id)]
-    return {"rows": sum(delivery.landed_count for delivery in landed)}
-
-
-def load(folder: Path, kind: str) -> Facts:
-    pipeline = _pipeline(folder)
-    before = _accounted(pipeline.region)
-    pipeline.load(kind)
-    return {"rows": _accounted(pipeline.region) - before}
-
-
-def _accounted(region: Region) -> int:
-    return _count(region, "SELECT coalesce(sum(landed_count + rejected_count), 0) FROM ops.row_account")
-
-
-def _count(region: Region, query: str) -> int:
-    import duckdb
-
-    from orchestration.warehouse import connect
-
-    if not region.warehouse_path.exists():
-        return 0
-    try:
-        with connect(region.warehouse_path, read_only=True) as connection:
-            found = connection.execute(query).fetchone()
-    except duckdb.CatalogException:
-        # Before the first load there are no tables.
-        return 0
-    return int(found[0]) if found else 0
-
-
-def build(folder: Path) -> Facts:
-    pipeline = _pipeline(folder)
-    pipeline.build()
-    rows = _count(
-        pipeline.region,
-        "SELECT sum(estimated_size) FROM duckdb_tables() "
-        "WHERE schema_name IN ('core', 'kpi', 'benchmark', 'pub') AND NOT internal",
-    )
-    persons = _count(pipeline.region, "SELECT count(*) FROM core.person_xref")
-    return {"rows": rows, "persons": persons, "rebuilt": _last_stage(pipeline.region, "build").get("dirty_persons")}
+def counts(folder: Path) -> Facts:
+    """Rows that each stage's tables hold: loaded by kind, in the tables of the models, published."""
+    region = _region(folder)
+    facts: Facts = {f"load {kind}": 0 for kind in {source.kind for source in region.sources}}
+    facts |= {"build": 0, "publish": 0, "persons": 0, "rows": None}
+    facts["rebuilt"] = _last_stage(region, "build").get("dirty_persons")
+    release = latest(region)
+    if release is None:
+        return facts
+    facts["publish"] = sum(table["rows"] for table in read_manifest(release)["tables"].values())
+    with connect(region.warehouse_path, read_only=True) as connection:
+        accounts = connection.execute(
+            "SELECT 'load ' || kind, sum(landed_count + rejected_count)::BIGINT "
+            "FROM ops.row_account JOIN ops.source_config USING (source_id) GROUP BY kind"
+        ).fetchall()
+        tables = connection.execute(
+            "SELECT sum(estimated_size)::BIGINT FROM duckdb_tables() "
+            "WHERE schema_name IN ('core', 'kpi', 'benchmark', 'pub') AND NOT internal"
+        ).fetchone()
+        persons = connection.execute("SELECT count(*) FROM core.person_xref").fetchone()
+    return facts | dict(accounts) | {"build": (tables or (0,))[0], "persons": (persons or (0,))[0]}
 
 
 def _last_stage(region: Region, stage: str) -> Facts:
-    """What the last event of a stage said."""
-    lines = (region.state_dir / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    """What the last event of a stage said, of those that did something."""
+    log = region.state_dir / "progress.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     ended = [event for event in map(json.loads, lines) if event["event"] == "stage_finished"]
-    return next((event for event in reversed(ended) if event["stage"] == stage), {})
-
-
-def publish(folder: Path) -> Facts:
-    from orchestration.release import read_manifest
-
-    published = _pipeline(folder).publish()
-    return {"rows": sum(table["rows"] for table in read_manifest(published.folder)["tables"].values())}
-
-
-def run(folder: Path) -> Facts:
-    from orchestration.runner import run_main
-
-    outcome = run_main(_region(folder))
-    return {"rows": None, "is_new": outcome.is_new}
+    return next((event for event in reversed(ended) if event["stage"] == stage and "dirty_persons" in event), {})
 
 
 def floor(folder: Path, scratch: str) -> Facts:
@@ -145,22 +98,11 @@ def floor(folder: Path, scratch: str) -> Facts:
     return asdict(run_floor(_region(folder), Path(scratch)))
 
 
-def kinds(folder: Path) -> Facts:
-    """The kinds of the region's sources, in order."""
-    return {"kinds": list(dict.fromkeys(source.kind for source in _region(folder).sources)), "rows": None}
-
-
 STAGES: dict[str, Callable[..., Facts]] = {
     "sample": write_sample,
     "next": write_next,
-    "prepare": prepare,
-    "land": land,
-    "load": load,
-    "build": build,
-    "publish": publish,
-    "run": run,
+    "counts": counts,
     "floor": floor,
-    "kinds": kinds,
 }
 
 if __name__ == "__main__":
