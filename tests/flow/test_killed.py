@@ -53,21 +53,26 @@ def test_killed_ten_times_the_release_is_that_of_an_undisturbed_run(
 ) -> None:
     folder = copy_of_sample("killed")
     for name, trigger in KILLS.items():
-        assert kill_when(folder, trigger), f"{name}: the run ended before it could be killed"
+        said = folder.with_name(f"{name}.txt")
+        assert kill_when(folder, trigger, said), f"{name}: the run ended before it could be killed: {said.read_text()}"
     assert content_of(run(folder).outcome.release) == content_of(undisturbed.outcome.release)
     region = load_region(folder / "region.yml")
     halves = [p for top in (region.releases_dir, region.members_dir) for p in top.glob(".*.part")]
     assert halves == []
 
 
-def kill_when(folder: Path, trigger: Trigger) -> bool:
-    """Start the command line in a process of its own and kill it at an event. False: it ended before."""
+def kill_when(folder: Path, trigger: Trigger, said: Path) -> bool:
+    """Start the command line in a process of its own and kill it at an event. False: it ended before.
+
+    What it said goes to ``said``.
+    """
     log = folder / "state" / "progress.jsonl"
     start = log.stat().st_size if log.exists() else 0
     program = [sys.executable, "-c", "from orchestration.cli import main; main()", "run", "--region"]
-    process = subprocess.Popen(
-        [*program, str(folder / "region.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
-    )
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [*program, str(folder / "region.yml")], stdout=output, stderr=subprocess.STDOUT, env=os.environ
+        )
     try:
         for event in _follow(log, start, process):
             if event.get("pid") == process.pid and trigger(event):
