@@ -324,9 +324,14 @@ def _key(directory: Path) -> bytes:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if (directory / "vault.duckdb").exists():
             raise VaultError(f"set {KEY_VARIABLE}: this vault was made with a key that is not on this machine")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        # Whole or not at all: a run killed in between must not leave an empty key.
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
     return hashlib.sha256(path.read_text().strip().encode()).digest()
 
 
