@@ -90,3 +90,12 @@
         cast(null as string)
     {%- endif -%}
 {%- endmacro %}
+
+{#- KPIs whose exclusions are counted: of outcomes and experience, with members of one fact that have a day each. -#}
+{% macro kpi_is_watched_for_exclusions(kpi) -%}
+    {{ return(
+        kpi.category in ['outcomes', 'experience'] and kpi.exclusions | length > 0 and not kpi.numerator.is_rolled
+        and (kpi.denominator is none or kpi.denominator.group == kpi.numerator.group)
+        and kpi.numerator.fact != 'fct_kpi_exclusion'
+    ) }}
+{%- endmacro %}

@@ -96,6 +96,7 @@ select
     {{ days_between('o.first_assessed_on', 'o.last_assessed_on') }} as days_between_count,
     o.change_score,
     o.gain_score,
+    case when o.gain_score is not null then o.first_score end as compared_first_score,
     o.last_score is not null as is_paired,
     coalesce(o.gain_score > 0, false) as is_improved,
     o.is_case_at_start,
@@ -107,6 +108,7 @@ select
     e.age_band_code,
     e.sex_code,
     e.ethnicity_code,
+    e.disability_code,
     {{ provenance('e') }}
 from paired as o
 inner join {{ ref('fct_episode') }} as e on o.episode_key = e.episode_key
