@@ -63,7 +63,13 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
     _replace(
         connection,
         "kpi_target",
-        [(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on) for t in region.model.targets],
+        [
+            (
+                *(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on, t.tolerance_pct),
+                *(region.path.name, region.line_of("targets", position)),
+            )
+            for position, t in enumerate(region.model.targets)
+        ],
     )
     connection.execute("UPDATE ops.run_context SET as_of = ?", [as_of])
     connection.execute("COMMIT")

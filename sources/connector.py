@@ -21,7 +21,7 @@ from sources.spec import DeliveryFacts, Table
 
 __all__ = ["Batch", "Connector", "RefusedError", "Reject", "connectors"]
 
-DOMAINS = ("funder", "case_management", "survey")
+DOMAINS = ("funder", "case_management", "survey", "management")
 
 
 @dataclass(frozen=True)
