@@ -65,6 +65,9 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
         "kpi_target",
         [(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on) for t in region.model.targets],
     )
+    _replace(connection, "value_set", region.value_sets)
+    programme = region.model.outcome_programme
+    _replace(connection, "outcome_programme", [(programme,)] if programme else [])
     connection.execute("UPDATE ops.run_context SET as_of = ?", [as_of])
     connection.execute("COMMIT")
 
