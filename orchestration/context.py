@@ -71,6 +71,9 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
             for position, t in enumerate(region.model.targets)
         ],
     )
+    _replace(connection, "value_set", region.value_sets)
+    programme = region.model.outcome_programme
+    _replace(connection, "outcome_programme", [(programme,)] if programme else [])
     connection.execute("UPDATE ops.run_context SET as_of = ?", [as_of])
     connection.execute("COMMIT")
 
