@@ -8,12 +8,12 @@
 -- depends_on: {{ ref('mart_service_month') }}, {{ ref('mart_service_cost') }}, {{ ref('fct_award_month') }}
 -- depends_on: {{ ref('bridge_award_objective') }}, {{ ref('fct_action') }}
 -- Every additive measure of event grain, summed at the finest grain that its KPIs need.
-{#- Columns follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
+{#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}
 {%- set levels = kpi_atom_levels(groups) -%}
-{%- set columns = kpi_all_columns(groups) %}
+{%- set slots = kpi_slots(groups) %}
 {% for group in groups if not group.is_rolled -%}
-{{ kpi_atoms(group, levels, columns) }}
+{{ kpi_atoms(group, levels, slots) }}
 {{ "union all" if not loop.last }}
 {% else -%}
 select 1 as placeholder
