@@ -9,7 +9,8 @@ with universe as (
 )
 {%- for table in [
     apr_q5a(), apr_q6a(), apr_q6b(), apr_q6c(), apr_q6d(), apr_q7a(), apr_q8a(),
-    apr_q10('a'), apr_q10('b'), apr_q10('c'), apr_q10('d'), apr_q11(), apr_q22a1(), apr_q22b(), apr_q23c(),
+    apr_q10('a'), apr_q10('b'), apr_q10('c'), apr_q10('d'), apr_q11(), apr_q22a1(), apr_q22a2(), apr_q22b(),
+    apr_q22d(), apr_q23c(),
 ] %}
 {{ 'union all' if not loop.first }}
 {{ table }}

@@ -29,6 +29,7 @@
             e.start_on,
             e.end_on,
             e.is_date_order_valid,
+            coalesce(d.is_night_by_night, false) as is_night_by_night,
             coalesce(e.end_on <= {{ period_end }}, false) as is_leaver,
             case when e.move_in_on >= e.start_on then e.move_in_on end as move_in_on,
             e.destination_class_code,
@@ -69,6 +70,7 @@
         from {{ ref('fct_episode') }} as e
         inner join {{ ref('in_case__episode') }} as i on e.episode_key = i.episode_key
         inner join {{ ref('in_case__person') }} as p on e.source_person_key = p.source_person_key
+        left join {{ ref('dim_service') }} as d on e.service_key = d.service_key
         where
             e.start_on <= {{ period_end }}
             and (e.end_on is null or e.end_on >= {{ period_start }})
@@ -129,6 +131,13 @@
         group by stay.episode_key
     ),
 
+    night as (
+        select episode_key, count(*) as night_count
+        from {{ ref('fct_bed_night') }}
+        where night_on <= {{ period_end }}
+        group by episode_key
+    ),
+
     -- A condition of long duration, whatever the answer about disabling conditions.
     health as (
         select distinct episode_key
@@ -171,6 +180,8 @@
             end,
             1
         ) as stay_days,
+        -- In a shelter that counts nights, the nights of the stay; elsewhere null.
+        case when judged.is_night_by_night then coalesce(night.night_count, 0) end as night_count,
         -- Who joins later than the head moved in has moved in on the day of joining.
         coalesce(
             household.head_move_in_on is not null
@@ -189,6 +200,7 @@
     inner join household
         on judged.service_key = household.service_key and judged.household_key = household.household_key
     left join income on judged.episode_key = income.episode_key
+    left join night on judged.episode_key = night.episode_key
     left join health on judged.episode_key = health.episode_key
     qualify row_number() over (
         partition by judged.service_key, judged.source_person_key

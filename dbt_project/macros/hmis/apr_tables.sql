@@ -360,6 +360,31 @@
     ]) }}
 {%- endmacro %}
 
+{#- Length of participation of the shelter report, which counts recorded nights where the shelter does. -#}
+{% macro apr_q22a2() -%}
+    {{ apr_counts('Q22a2', [('Total', 'true'), ('Leavers', 'is_leaver'), ('Stayers', 'not is_leaver')], apr_lengths()) }}
+{%- endmacro %}
+
+{% macro apr_q22d() -%}
+    {{ apr_counts('Q22d', apr_household_columns(), apr_lengths()) }}
+{%- endmacro %}
+
+{% macro apr_lengths() -%}
+    {%- set rows = [] -%}
+    {%- for name, lower, upper in [
+        ('a. 0 to 7 days', 0, 7), ('b. 8 to 14 days', 8, 14), ('c. 15 to 21 days', 15, 21), ('d. 22 to 30 days', 22, 30),
+        ('e. 31 to 60 days', 31, 60), ('f. 61 to 90 days', 61, 90), ('g. 91 to 180 days', 91, 180),
+        ('h. 181 to 365 days', 181, 365), ('i. 366 to 730 days', 366, 730), ('j. 731 to 1095 days', 731, 1095),
+        ('k. 1096 to 1460 days', 1096, 1460), ('l. 1461 to 1825 days', 1461, 1825),
+    ] -%}
+        {%- do rows.append((name, 'coalesce(night_count, stay_days) between ' ~ lower ~ ' and ' ~ upper)) -%}
+    {%- endfor -%}
+    {%- do rows.append(('m. More than 1825 days', 'coalesce(night_count, stay_days) > 1825')) -%}
+    {%- do rows.append(('n. Data not collected', 'stay_days is null')) -%}
+    {%- do rows.append(('o. Total', 'true')) -%}
+    {{ return(rows) }}
+{%- endmacro %}
+
 {#-
     Destinations of leavers. Positive are permanent ones, from a shelter a host home too. FY2024 no longer tells subsidised
     rentals apart: all count in a07.
