@@ -22,8 +22,10 @@ def render(text: str, *folders: str) -> str:
         path for folder in ("engine", *folders) for path in sorted((DBT_PROJECT / "macros" / folder).glob("*.sql"))
     ]
     macros = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    environment = jinja2.Environment(  # noqa: S701  SQL, not HTML
-        autoescape=False, undefined=jinja2.StrictUndefined, extensions=["jinja2.ext.do"]
+    environment = jinja2.Environment(
+        autoescape=False,  # noqa: S701  SQL, not HTML
+        undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.do"],
     )
     environment.globals.update({"ref": str, "return": _same, "adapter": _Adapter()})
     return environment.from_string(macros + text).render()

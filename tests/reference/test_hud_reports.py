@@ -99,10 +99,18 @@ def test_who_is_served_does_not_depend_on_the_project_type(
 
 @pytest.mark.parametrize(
     ("fixture", "source", "start", "end"),
-    [("measure_one", "spm_one", "2016-01-01", "2019-10-01"), ("measure_three", "spm_three", "2015-01-01", "2015-12-31")],
+    [
+        ("measure_one", "spm_one", "2016-01-01", "2019-10-01"),
+        ("measure_three", "spm_three", "2015-01-01", "2015-12-31"),
+    ],
 )
 def test_system_performance_measures_are_the_expected_cells(
-    reference_data: Path, reference_region: Region, agreement: Agreement, fixture: str, source: str, start: str, end: str
+    reference_data: Path,
+    reference_region: Region,
+    agreement: Agreement,
+    fixture: str,
+    source: str,
+    period: dict[str, str],
 ) -> None:
     with (reference_data / "case/hud-spm-examples/expected_cells.csv").open(encoding="utf-8", newline="") as file:
         expected = {
@@ -110,7 +118,7 @@ def test_system_performance_measures_are_the_expected_cells(
             for row in csv.DictReader(file)
             if row["fixture"] == fixture and row["status"] == "active"
         }
-    query = compiled(reference_region, "spm", {"spm_start": start, "spm_end": end})
+    query = compiled(reference_region, "spm", period)
     with connect(reference_region.warehouse_path, read_only=True) as connection:
         rows = connection.execute(query).fetchall()
     found = {(question, cell): float(value) for of_source, question, cell, value in rows if of_source == source}

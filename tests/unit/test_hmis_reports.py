@@ -1,5 +1,5 @@
-"""The rules of HUD's reports (domain brief §12.1, §12.2) at their edges: the people of the annual performance report, and
-the nights of the system performance measures.
+"""The rules of HUD's reports (domain brief §12.1, §12.2) at their edges: the people of the annual performance report,
+and the nights of the system performance measures.
 
 What belongs here: one person or household a rule. What does not: HUD's own tables (``tests/reference``).
 """
@@ -210,7 +210,13 @@ def test_age_is_that_at_entry_or_at_the_start_of_the_period_if_that_is_later() -
     people = universe(
         stay("at_entry", start_on="2020-11-01", age_at_start_years=17, birth_month="2002-11-01"),
         stay("turned_18_since", start_on="2019-01-01", age_at_start_years=16, birth_month="2002-09-01"),
-        stay("on_the_first", start_on="2019-01-01", age_at_start_years=16, birth_month="2002-10-01", is_born_on_first=True),
+        stay(
+            "on_the_first",
+            start_on="2019-01-01",
+            age_at_start_years=16,
+            birth_month="2002-10-01",
+            is_born_on_first=True,
+        ),
         stay("later_that_month", start_on="2019-01-01", age_at_start_years=16, birth_month="2002-10-01"),
     )
     assert {name: person["age_years"] for name, person in people.items()} == {
@@ -270,7 +276,7 @@ def test_veterans_are_adults() -> None:
         stay("child", age_at_start_years=17, veteran_status_code="veteran"),
         stay("unknown", age_at_start_years=None, veteran_status_code="veteran"),
     )
-    assert [name for name, person in people.items() if person["is_veteran"]] == ["adult"]
+    assert {name for name, person in people.items() if person["is_veteran"]} == {"adult"}
 
 
 def test_an_age_not_told_is_apart_from_one_not_collected() -> None:
@@ -279,8 +285,8 @@ def test_an_age_not_told_is_apart_from_one_not_collected() -> None:
         stay("missing", age_at_start_years=None, birth_date_quality_code="not_collected"),
         stay("known", age_at_start_years=40, birth_date_quality_code="not_collected"),
     )
-    assert [name for name, person in people.items() if person["is_age_unknown"]] == ["refused", "missing"]
-    assert [name for name, person in people.items() if person["is_age_not_told"]] == ["refused"]
+    assert {name for name, person in people.items() if person["is_age_unknown"]} == {"refused", "missing"}
+    assert {name for name, person in people.items() if person["is_age_not_told"]} == {"refused"}
 
 
 # Chronic homelessness --------------------------------------------------------------------------------------------
@@ -292,6 +298,9 @@ CHRONIC: Row = {
 }
 
 
+OFTEN: Row = {"date_to_street_on": None, "times_homeless_code": "four_or_more"}
+
+
 @pytest.mark.parametrize(
     ("answers", "is_chronic"),
     [
@@ -300,17 +309,10 @@ CHRONIC: Row = {
         ({"disabling_condition_code": "unknown"}, False),
         ({"date_to_street_on": "2019-11-02"}, False),
         ({"date_to_street_on": None}, False),
-        ({"date_to_street_on": None, "times_homeless_code": "four_or_more", "months_homeless_code": "months_12"}, True),
-        (
-            {
-                "date_to_street_on": None,
-                "times_homeless_code": "four_or_more",
-                "months_homeless_code": "more_than_12_months",
-            },
-            True,
-        ),
-        ({"date_to_street_on": None, "times_homeless_code": "four_or_more", "months_homeless_code": "months_11"}, False),
-        ({"date_to_street_on": None, "times_homeless_code": "three", "months_homeless_code": "months_12"}, False),
+        ({**OFTEN, "months_homeless_code": "months_12"}, True),
+        ({**OFTEN, "months_homeless_code": "more_than_12_months"}, True),
+        ({**OFTEN, "months_homeless_code": "months_11"}, False),
+        ({**OFTEN, "months_homeless_code": "months_12", "times_homeless_code": "three"}, False),
         ({"living_situation_class_code": "institutional"}, False),
         (
             {
@@ -450,9 +452,10 @@ def test_looking_back_a_year_and_to_the_start_of_the_time_that_was_unbroken_then
     assert homeless_days(recent, {"start_on": "2020-05-01", "end_on": "2020-06-01"})["1a", 1] == 2
     assert homeless_days(recent, {"start_on": "2020-05-01", "end_on": "2020-06-02"})["1a", 1] == 2 + 32
     assert homeless_days(recent, {"start_on": "2020-06-02", "end_on": "2020-06-04"})["1a", 1] == 2 + 2
-    assert homeless_days({"start_on": "2012-09-01", "end_on": "2021-02-01"})["1a", 1] == (
-        date(2021, 2, 1) - date(2012, 10, 1)
-    ).days
+    assert (
+        homeless_days({"start_on": "2012-09-01", "end_on": "2021-02-01"})["1a", 1]
+        == (date(2021, 2, 1) - date(2012, 10, 1)).days
+    )
 
 
 def test_transitional_housing_ends_homelessness_in_line_1_and_counts_in_line_2() -> None:
