@@ -313,7 +313,7 @@ def _instrument_problems(path: Path, lines: dict[Loc, int], model: RegionFile) -
         states = awaited.get((value_set.instrument, value_set.code))
         if states is None:
             known = ", ".join(f"{code} of {instrument}" for instrument, code in sorted(awaited))
-            yield f"{where}: no instrument waits for value set '{value_set.code}' of {value_set.instrument}; known: {known}"
+            yield f"{where}: no value set '{value_set.code}' is awaited for {value_set.instrument}; known: {known}"
             continue
         try:
             read_value_set(path.parent / value_set.file, states)

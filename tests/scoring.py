@@ -6,18 +6,18 @@ expectation about a score.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import yaml
 
-from orchestration.instruments import COLUMNS, Instrument, Vector, seed_rows
+from orchestration.instruments import COLUMNS, Instrument, Programme, Vector, seed_rows
 from orchestration.instruments.seeds import text_of
 from orchestration.project import DBT_PROJECT
 from tests.dbt_macros import render
+from tests.tables import create_table
 
 Answer = tuple[Any, ...]
 """Assessment, instrument, item, value and, where they differ from None, None, False: reason, weight, prereversed."""
@@ -77,7 +77,7 @@ def score_answers(instruments: Sequence[Instrument], answers: Sequence[Answer]) 
     """Score answers by the latest version of each instrument."""
     versions = {i.code: i.version for i in instruments}
     connection = duckdb.connect()
-    _create_seeds(connection, instruments)
+    create_seeds(connection, instruments)
     _score(connection, [(*_padded(answer), versions[answer[1]]) for answer in answers])
     return Scored(connection)
 
@@ -85,7 +85,7 @@ def score_answers(instruments: Sequence[Instrument], answers: Sequence[Answer]) 
 def score_vectors(instruments: Sequence[Instrument]) -> Scored:
     """Score every vector of every definition in one go."""
     connection = duckdb.connect()
-    _create_seeds(connection, instruments)
+    create_seeds(connection, instruments)
     numbered = [(i, index, vector) for i in instruments for index, vector in enumerate(i.vectors)]
     _score(connection, [row for i, index, vector in numbered for row in _vector_rows(i, index, vector)])
     given = [
@@ -154,25 +154,25 @@ def _vector_rows(instrument: Instrument, index: int, vector: Vector) -> list[Ans
     ]
 
 
-def _create_seeds(connection: duckdb.DuckDBPyConnection, instruments: Sequence[Instrument]) -> None:
+def create_seeds(
+    connection: duckdb.DuckDBPyConnection, instruments: Sequence[Instrument], programmes: Sequence[Programme] = ()
+) -> None:
+    """The seeds of definitions as tables, typed as the project declares them."""
     declared = yaml.safe_load((DBT_PROJECT / "seeds" / "_ref_instrument.yml").read_text(encoding="utf-8"))
     types = {seed["name"]: seed["config"].get("column_types", {}) for seed in declared["seeds"]}
-    for name, rows in seed_rows(instruments, []).items():
+    for name, rows in seed_rows(instruments, programmes).items():
         columns = {
             c: types[name].get(c, "boolean" if c.startswith(("is_", "has_")) else "varchar") for c in COLUMNS[name]
         }
-        texts = [[text_of(row.get(column)) or None for column in columns] for row in rows]
-        _create(connection, name, columns, texts)
+        texts = [{column: text_of(row.get(column)) or None for column in columns} for row in rows]
+        create_table(connection, name, columns, texts)
 
 
 def _create(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]
+    connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Sequence[Sequence[Any]]
 ) -> None:
-    arrays = {
-        column: pa.array([None if row[at] is None else str(row[at]) for row in rows], pa.string())
-        for at, column in enumerate(columns)
-    }
-    connection.register("given", pa.table(arrays))
-    typed = ", ".join(f"CAST({column} AS {kind}) AS {column}" for column, kind in columns.items())
-    connection.execute(f"CREATE TABLE {name} AS SELECT {typed} FROM given")
-    connection.unregister("given")
+    create_table(connection, name, columns, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def _guessed(column: str) -> str:
+    return "boolean" if column.startswith(("is_", "has_", "may_")) else "varchar"

@@ -12,7 +12,8 @@
 {#- Change for the better, whatever the direction; NULL for a profile. -#}
 {% macro gain(first_score, last_score, direction) -%}
     case {{ direction }}
-        when 'lower_better' then {{ first_score }} - {{ last_score }} when 'higher_better' then {{ last_score }} - {{ first_score }}
+        when 'lower_better' then {{ first_score }} - {{ last_score }}
+        when 'higher_better' then {{ last_score }} - {{ first_score }}
     end
 {%- endmacro %}
 
@@ -23,9 +24,11 @@
 
 {#- The least reliable change of a rule: the published one, else 1.96 standard errors of a difference. -#}
 {% macro reliable_change(rule) -%}
-    coalesce(
-        cast({{ rule }}.reliable_change as double),
-        1.96 * {{ difference_error(rule ~ '.reliability_sd', rule ~ '.reliability_coefficient') }}
+    cast(
+        coalesce(
+            cast({{ rule }}.reliable_change as double),
+            1.96 * {{ difference_error(rule ~ '.reliability_sd', rule ~ '.reliability_coefficient') }}
+        ) as decimal(12, 6)
     )
 {%- endmacro %}
 
