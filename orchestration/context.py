@@ -72,6 +72,9 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
         "spc_rebase",
         [(r.kpi, r.organisation or block.id, r.from_month, r.reason, r.approved_by) for r in region.model.rebases],
     )
+    _replace(connection, "value_set", region.value_sets)
+    programme = region.model.outcome_programme
+    _replace(connection, "outcome_programme", [(programme,)] if programme else [])
     connection.execute("UPDATE ops.run_context SET as_of = ?", [as_of])
     connection.execute("COMMIT")
 
