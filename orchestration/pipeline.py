@@ -216,13 +216,16 @@ class Pipeline:
                 self.progress.event("gated", kind=kind, results=len(results))
                 accepted = {source.id: self._accepted(connection, source, ordered[source.id]) for source in sources}
                 applied = {}
-                for source_id, done in apply_sources(connection, kind, accepted):
+                for source_id, done in apply_sources(connection, kind, accepted, self._tell_applying):
                     if done.deliveries or done.replayed:
                         self.progress.event("applied", source=source_id, deliveries=len(done.deliveries))
                         applied[source_id] = done.deliveries
                 refresh_ages(connection, self.vault, kind)
             outcome.update(applied=sum(len(d) for d in applied.values()))
         return Loaded(results, applied)
+
+    def _tell_applying(self, landed: Landed) -> None:
+        self.progress.event("applying", source=landed.source_id, delivery=landed.delivery_id)
 
     def _accepted(
         self, connection: duckdb.DuckDBPyConnection, source: SourceBlock, ordered: Sequence[Landed]
