@@ -475,7 +475,7 @@ def _measure_problems(layout: Layout, code: str, measure: Measure) -> Iterator[M
     roles = _roles(layout, code, measure)
     if "value" not in roles and not {"numerator", "denominator"} <= set(roles):
         yield MappingProblem("has no figure: name its value, or its numerator and denominator", at)
-    if "denominator" in roles and "numerator" not in roles and measure.statistic in QUOTIENTS:
+    elif "denominator" in roles and "numerator" not in roles and measure.statistic in QUOTIENTS:
         yield MappingProblem(f"a {measure.statistic} with a denominator needs its numerator", (*at, "denominator"))
     if measure.statistic == "proportion" and measure.unit not in ("percent", "proportion"):
         yield MappingProblem("a proportion is given in percent or proportion", (*at, "unit"))
@@ -497,8 +497,10 @@ def _mixed_quantities(mapping: IndicatorMapping) -> Iterator[MappingProblem]:
         count = is_count(mapping, part)
         other = seen.setdefault(part.cell_code, (count, part.measure_id))
         if other[0] != count and mapping.rounding != Rounding():
+            here, there = ("count", "value") if count else ("value", "count")
             yield MappingProblem(
-                f"'{part.cell_code}' is a count here and a value in '{other[1]}'; with rounding it must be one of them",
+                f"'{part.cell_code}' is a {here} here and a {there} in '{other[1]}'; with rounding it must be one of "
+                "them",
                 ("measures", part.measure_id, part.role),
             )
 

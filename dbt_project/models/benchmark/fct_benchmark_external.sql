@@ -20,12 +20,11 @@ bounded as (
     select
         c.*,
         -- Both ends, or none: half an interval of a proportion would be made of nothing.
-        case when numerator_upper is not null and denominator_lower is not null then unchecked_upper end
-            as counted_upper,
+        case when numerator_upper is not null and denominator_upper > 0 then unchecked_upper end as counted_upper,
         coalesce(
             value_status_code,
             case
-                when numerator is not null and denominator is not null then 'published'
+                when counted_value is not null then 'published'
                 when is_part_suppressed then 'suppressed'
                 else 'not_published'
             end
