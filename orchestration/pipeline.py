@@ -373,6 +373,9 @@ _CONTEXT_HASH = """(SELECT md5(concat_ws('|', as_of::VARCHAR,
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.organisation AS t),
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.source_config AS t),
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.kpi_target AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.organisation_attribute AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.peer_group AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.spc_rebase AS t),
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.delivery AS t))) FROM ops.run_context)"""
 """What the models are told, as one value: if it changes, they are built again."""
 

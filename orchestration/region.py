@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestration.yaml_lines import Loc, key_lines, place, sentence
 from sources.connector import MappingProblem, connectors
@@ -72,6 +72,9 @@ class OrganisationBlock(_Strict):
     id: Identifier
     name: str
     financial_year_start: Month | None = Field(default=None, description="Overrides the region's.")
+    attributes: dict[Identifier, float | str] = Field(
+        default_factory=dict, description="What peers are found by: size, setting, need; numbers or words."
+    )
 
 
 class LimitsBlock(_Strict):
@@ -106,6 +109,52 @@ class TargetBlock(_Strict):
     set_on: date
 
 
+class RangeBlock(_Strict):
+    """Numbers from one on up to another, both inclusive."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+class NearestBlock(_Strict):
+    """The organisations that are most alike in some attributes, each brought to the same scale."""
+
+    attributes: list[Identifier] = Field(min_length=1)
+    members: int = Field(default=15, ge=5, description="How many peers each organisation gets.")
+
+
+class PeerGroupBlock(_Strict):
+    """Organisations that may be held against each other: by a rule, a list, or the nearest of each."""
+
+    id: Identifier
+    name: str
+    where: dict[Identifier, list[str] | RangeBlock] = Field(
+        default_factory=dict, description="Attribute to the words that it may be, or to a range of numbers."
+    )
+    members: list[str] = Field(
+        default_factory=list, description="Organisations by id, or by the code that a publication gives them."
+    )
+    nearest: NearestBlock | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PeerGroupBlock:
+        if sum(map(bool, (self.where, self.members, self.nearest))) != 1:
+            raise ValueError("say who belongs to it in one way: where, members or nearest")
+        if self.id == "all":
+            raise ValueError("'all' is the group of every organisation; take another id")
+        return self
+
+
+class RebaseBlock(_Strict):
+    """Somebody decided that a series begins anew: its limits are made again from here on. Never done by itself."""
+
+    kpi: str = Field(description="KPI, or measure of a publication.")
+    organisation: str | None = Field(default=None, description="Its id or published code. None: the whole region.")
+    from_month: date = Field(description="First month of the new limits.")
+    reason: str = Field(min_length=1)
+    approved_by: str = Field(min_length=1)
+
+
 class SchedulesBlock(_Strict):
     """Cron expressions in the region's time zone."""
 
@@ -125,6 +174,8 @@ class RegionFile(_Strict):
     organisations: list[OrganisationBlock] = Field(min_length=1)
     sources: list[SourceBlock] = Field(min_length=1)
     targets: list[TargetBlock] = Field(default_factory=list)
+    peer_groups: list[PeerGroupBlock] = Field(default_factory=list)
+    rebases: list[RebaseBlock] = Field(default_factory=list)
     schedules: SchedulesBlock = SchedulesBlock()
     disclosure: DisclosureBlock = DisclosureBlock()
 
@@ -260,6 +311,13 @@ def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterab
         if target.organisation is not None and target.organisation not in known:
             where = place(name, lines, ("targets", index, "organisation"))
             yield f"{where}: no organisation '{target.organisation}'"
+    yield from _repeated(name, lines, "peer_groups", [group.id for group in model.peer_groups])
+    attributes = {attribute for organisation in model.organisations for attribute in organisation.attributes}
+    for index, group in enumerate(model.peer_groups):
+        for attribute in (*group.where, *(group.nearest.attributes if group.nearest else ())):
+            if attribute not in attributes:
+                where = place(name, lines, ("peer_groups", index))
+                yield f"{where}: no organisation has the attribute '{attribute}'; add it under attributes"
 
 
 def _repeated(name: str, lines: dict[Loc, int], block: str, ids: list[str]) -> Iterable[str]:

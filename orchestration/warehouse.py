@@ -82,6 +82,14 @@ _OPS_TABLES = {
         "source_id VARCHAR, measure_id VARCHAR, role_code VARCHAR, cell_code VARCHAR, sign INTEGER, "
         "part_count INTEGER, is_main BOOLEAN"
     ),
+    "organisation_attribute": (
+        "organisation_id VARCHAR, attribute_code VARCHAR, text_value VARCHAR, number_value DOUBLE"
+    ),
+    "peer_group": (
+        "peer_group_code VARCHAR, peer_group_name VARCHAR, kind_code VARCHAR, attribute_code VARCHAR, "
+        "text_value VARCHAR, at_least DOUBLE, at_most DOUBLE, member_code VARCHAR, nearest_count INTEGER"
+    ),
+    "spc_rebase": ("measure_id VARCHAR, entity_code VARCHAR, rebased_on DATE, reason VARCHAR, approved_by VARCHAR"),
     "kpi_target": (
         "kpi_id VARCHAR, organisation_id VARCHAR, period_type VARCHAR, period_start DATE, target DECIMAL(18, 6), "
         "set_on DATE"

@@ -181,7 +181,7 @@ def test_ae_charts(reference_data: Path, agreement: Agreement) -> None:
 
 @pytest.fixture(scope="module")
 def trusts(reference_data: Path) -> dict[str, dict[str, float]]:
-    """Trust → observed and expected deaths. Limits and z were made from expectations rounded to two decimals, ratios not."""
+    """Trust → observed and expected deaths. Limits and z are made from expectations of two decimals, ratios not."""
     file = reference_data / "benchmark/nhs-funnel-los/LOS_model_with_preds.csv"
     rows = duckdb.sql(f"SELECT Organisation, sum(Death), sum(preds) FROM read_csv('{file}') GROUP BY ALL").fetchall()
     return {
