@@ -15,6 +15,7 @@ import duckdb
 
 from orchestration.landing import Landed
 from orchestration.region import OrganisationBlock, PeerGroupBlock, RangeBlock, Region
+from sources.benchmark.mapping import indicator_rows
 from sources.connector import connectors
 from sources.survey.mapping import survey_mapping_rows
 
@@ -60,6 +61,15 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
             items += item_rows
     _replace(connection, "survey_form", forms)
     _replace(connection, "survey_item", items)
+    measures: list[tuple[Any, ...]] = []
+    parts: list[tuple[Any, ...]] = []
+    for source in region.sources:
+        if connectors()[source.kind].domain == "benchmark":
+            measure_rows, part_rows = indicator_rows(source.id, source.mapping)
+            measures += measure_rows
+            parts += part_rows
+    _replace(connection, "indicator_measure", measures)
+    _replace(connection, "indicator_part", parts)
     _replace(
         connection,
         "kpi_target",

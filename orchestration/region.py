@@ -28,7 +28,7 @@ from orchestration.instruments.known import (
     read_value_set,
 )
 from orchestration.yaml_lines import Loc, key_lines, place, sentence
-from sources.connector import connectors
+from sources.connector import MappingProblem, connectors
 from sources.survey.mapping import parse_mapping
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -337,7 +337,8 @@ def _cross_checks(path: Path, lines: dict[Loc, int], model: RegionFile) -> Itera
             yield f"{where}: unknown kind '{source.kind}'; known kinds: {', '.join(sorted(kinds))}"
             continue
         for problem in kinds[source.kind].check_mapping(source.mapping):
-            yield f"{place(name, lines, (*at, 'mapping'))}: {problem}"
+            within = problem.at if isinstance(problem, MappingProblem) else ()
+            yield f"{place(name, lines, (*at, 'mapping', *within))}: {problem}"
     for index, target in enumerate(model.targets):
         if target.organisation is not None and target.organisation not in known:
             where = place(name, lines, ("targets", index, "organisation"))

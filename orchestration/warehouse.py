@@ -73,6 +73,15 @@ _OPS_TABLES = {
         "source_id VARCHAR, form_code VARCHAR, instrument_code VARCHAR, question_code VARCHAR, item_number INTEGER, "
         "role VARCHAR"
     ),
+    "indicator_measure": (
+        "source_id VARCHAR, measure_id VARCHAR, measure_name VARCHAR, publication_code VARCHAR, "
+        "method_version VARCHAR, direction INTEGER, unit_code VARCHAR, multiplier DOUBLE, statistic_code VARCHAR, "
+        "comparability_code VARCHAR, kpi_id VARCHAR, scale DECIMAL(18, 6)"
+    ),
+    "indicator_part": (
+        "source_id VARCHAR, measure_id VARCHAR, role_code VARCHAR, cell_code VARCHAR, sign INTEGER, "
+        "part_count INTEGER, is_main BOOLEAN"
+    ),
     "organisation_attribute": (
         "organisation_id VARCHAR, attribute_code VARCHAR, text_value VARCHAR, number_value DOUBLE"
     ),

@@ -32,6 +32,44 @@ with series as (
     from {{ ref('fct_kpi') }} as k
     inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
     where k.slice_code = 'all' and k.level_code in ('region', 'organisation', 'service_type')
+    union all
+    -- Published series are over: their limits come of all their points. What is hidden or was not published has no value
+    -- and stands beside nothing, and neither do quotients of fewer than ten. Of a figure that two sources bring, the
+    -- source whose name comes last counts.
+    select
+        cast('external' as string),
+        e.publication_code,
+        e.measure_id,
+        e.method_version,
+        cast(null as string),
+        cast(null as int),
+        e.level_code,
+        e.organisation_code,
+        e.slice_type_code,
+        e.slice_code,
+        e.period_type_code,
+        e.period_start_on,
+        e.period_end_on,
+        e.statistic_code,
+        cast(case when e.period_type_code in ('month', 'quarter') then 'xmr' else 'none' end as string),
+        cast(null as int),
+        e.direction,
+        e.unit_code,
+        e.multiplier,
+        e.numerator,
+        e.denominator,
+        e.value,
+        e.value is not null and coalesce(e.denominator >= 10, true),
+        true,
+        false,
+        false
+    from {{ ref('fct_benchmark_external') }} as e
+    qualify row_number() over (
+        partition by
+            e.publication_code, e.measure_id, e.method_version, e.level_code, e.organisation_code, e.slice_type_code,
+            e.slice_code, e.period_type_code, e.period_start_on, e.period_end_on
+        order by e.source_id desc nulls last
+    ) = 1
 )
 
 select
