@@ -115,6 +115,7 @@ class TargetBlock(_Strict):
     period_type: Literal["month", "quarter", "financial_year", "rolling12"]
     period_start: date
     target: float
+    tolerance_pct: float = Field(default=0, ge=0, description="Missed by no more per cent of the target: amber.")
     set_on: date
 
 
@@ -204,8 +205,9 @@ class RegionFile(_Strict):
 class Region:
     """A region file in its place: the model, and the paths of deliveries and state beside it."""
 
-    def __init__(self, path: Path, model: RegionFile):
+    def __init__(self, path: Path, model: RegionFile, lines: Mapping[Loc, int] | None = None):
         self.path = path
+        self._lines = lines or {}
         self.root = path.parent
         self.model = model
 
@@ -220,6 +222,10 @@ class Region:
     @cached_property
     def organisations(self) -> dict[str, OrganisationBlock]:
         return {organisation.id: organisation for organisation in self.model.organisations}
+
+    def line_of(self, *key: str | int) -> int | None:
+        """The line of the region file on which a key stands; None if the region was not read from a file."""
+        return self._lines.get(key)
 
     def source(self, source_id: str) -> SourceBlock:
         """The source with this id; KeyError if there is none."""
@@ -313,7 +319,7 @@ def load_region(path: Path) -> Region:
     problems = list(_cross_checks(path, lines, model))
     if problems:
         raise RegionFileError(problems)
-    return Region(path, model)
+    return Region(path, model, lines)
 
 
 def json_schema() -> str:

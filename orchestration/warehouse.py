@@ -94,7 +94,7 @@ _OPS_TABLES = {
     "value_set": "value_set_code VARCHAR, instrument_code VARCHAR, state INTEGER, index_value DECIMAL(9, 4)",
     "kpi_target": (
         "kpi_id VARCHAR, organisation_id VARCHAR, period_type VARCHAR, period_start DATE, target DECIMAL(18, 6), "
-        "set_on DATE"
+        "set_on DATE, tolerance_pct DECIMAL(9, 4), file_name VARCHAR, line_number BIGINT"
     ),
 }
 
