@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestration import dbt_process
 from orchestration.data_tests import run_data_tests
 from orchestration.dbt_process import NodeResult
+from orchestration.kpi_definitions import with_places
 from orchestration.project import DBT_PROJECT, code_fingerprint, dbt_fingerprint
 from orchestration.region import Region, RegionFile
 from orchestration.warehouse import connect, create_empty, memory_limit
@@ -198,15 +199,30 @@ def build(
 
 
 def _succeeded(results: list[NodeResult]) -> list[NodeResult]:
-    failures = [(r.unique_id, r.message) for r in results if r.status in ("error", "fail", "runtime error")]
+    failures = [
+        (r.unique_id, with_places(r.message)) for r in results if r.status in ("error", "fail", "runtime error")
+    ]
     if failures:
         raise BuildError(failures)
     return results
 
 
-def unit_test(region: Region) -> list[NodeResult]:
-    """Run the unit tests of the models' formulas; the region's warehouse must have been built."""
-    return _invoke(region, ["test", "--select", "test_type:unit"])
+def unit_test(region: Region, models: Sequence[str] = ()) -> list[NodeResult]:
+    """Run the unit tests of the models' formulas, of all or of some; the region's warehouse must have been built."""
+    selected = [f"test_type:unit,{model}" for model in models] or ["test_type:unit"]
+    return _invoke(region, ["test", "--select", *selected])
+
+
+def kpi_catalogue() -> list[dict[str, Any]]:
+    """The KPI catalogue as the project's macro reads it. Raises :class:`BuildError` if definitions are wrong."""
+    with tempfile.TemporaryDirectory() as scratch:
+        region = no_region(Path(scratch))
+        try:
+            prepare(region)
+            found: list[dict[str, Any]] = dbt_process.call_macro(_invocation(region, ["parse"]), "kpi_catalogue")
+        except (dbt_process.DbtError, BuildError) as error:
+            raise BuildError([("catalogue", with_places(str(error)))]) from error
+        return found
 
 
 def warm_up(region: Region) -> None:
