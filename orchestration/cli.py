@@ -265,8 +265,8 @@ def report_apr(
 
     days = day_of("--from", start), day_of("--to", end)
     with reporting():
-        for path in performance_report(region_at(region), project, *days, to_dir, source):
-            out.print(f"written  {path}")
+        written = performance_report(region_at(region), project, *days, to_dir, source)
+    out.print(f"written  {len(written)} tables to {to_dir}; they hold small numbers of people")
 
 
 @report_app.command("spm")
@@ -276,7 +276,8 @@ def report_spm(region: RegionOption, start: FromOption, end: ToOption, to_dir: T
 
     days = day_of("--from", start), day_of("--to", end)
     with reporting():
-        out.print(f"written  {system_measures(region_at(region), *days, to_dir)}")
+        written = system_measures(region_at(region), *days, to_dir)
+    out.print(f"written  {written}")
 
 
 @contextmanager
