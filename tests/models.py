@@ -1,7 +1,7 @@
 """Models of the dbt project, rendered for tests that run them in a bare DuckDB over tables of their own.
 
-What belongs here: rendering. What does not: any expectation about what a model gives. Formulas have their dbt unit
-tests; this is for what takes more rows than one writes by hand, such as a whole truth table.
+What belongs here: rendering. What does not: any expectation about what a model gives. Formulas have dbt unit tests;
+this is for what takes more rows than one writes by hand, such as a whole truth table.
 """
 
 from __future__ import annotations

@@ -148,5 +148,6 @@ select
     age_band_code,
     sex_code,
     ethnicity_code,
+    disability_code,
     {{ provenance('judged') }}
 from judged

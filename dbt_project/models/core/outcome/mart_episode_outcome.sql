@@ -133,6 +133,7 @@ select
     o.change_score,
     o.gain_score,
     o.profile_change_code,
+    case when o.gain_score is not null then o.first_score end as compared_first_score,
     o.last_assessment_key is not null as is_paired,
     coalesce(o.gain_score > 0 or o.profile_change_code = 'better', false) as is_improved,
     o.is_case_at_start,
@@ -144,6 +145,7 @@ select
     e.age_band_code,
     e.sex_code,
     e.ethnicity_code,
+    e.disability_code,
     {{ provenance('e') }}
 from paired as o
 inner join {{ ref('fct_episode') }} as e on o.episode_key = e.episode_key
