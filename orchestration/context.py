@@ -73,7 +73,13 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
     _replace(
         connection,
         "kpi_target",
-        [(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on) for t in region.model.targets],
+        [
+            (
+                *(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on, t.tolerance_pct),
+                *(region.path.name, region.line_of("targets", position)),
+            )
+            for position, t in enumerate(region.model.targets)
+        ],
     )
     _replace(connection, "organisation_attribute", list(_attribute_rows(region.model.organisations)))
     _replace(connection, "peer_group", [row for group in region.model.peer_groups for row in _peer_group_rows(group)])
@@ -82,6 +88,9 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
         "spc_rebase",
         [(r.kpi, r.organisation or block.id, r.from_month, r.reason, r.approved_by) for r in region.model.rebases],
     )
+    _replace(connection, "value_set", region.value_sets)
+    programme = region.model.outcome_programme
+    _replace(connection, "outcome_programme", [(programme,)] if programme else [])
     connection.execute("UPDATE ops.run_context SET as_of = ?", [as_of])
     connection.execute("COMMIT")
 

@@ -90,9 +90,11 @@ _OPS_TABLES = {
         "text_value VARCHAR, at_least DOUBLE, at_most DOUBLE, member_code VARCHAR, nearest_count INTEGER"
     ),
     "spc_rebase": ("measure_id VARCHAR, entity_code VARCHAR, rebased_on DATE, reason VARCHAR, approved_by VARCHAR"),
+    "outcome_programme": "programme_code VARCHAR",
+    "value_set": "value_set_code VARCHAR, instrument_code VARCHAR, state INTEGER, index_value DECIMAL(9, 4)",
     "kpi_target": (
         "kpi_id VARCHAR, organisation_id VARCHAR, period_type VARCHAR, period_start DATE, target DECIMAL(18, 6), "
-        "set_on DATE"
+        "set_on DATE, tolerance_pct DECIMAL(9, 4), file_name VARCHAR, line_number BIGINT"
     ),
 }
 

@@ -21,7 +21,7 @@ from sources.spec import DeliveryFacts, Table
 
 __all__ = ["Batch", "Connector", "MappingProblem", "RefusedError", "Reject", "connectors"]
 
-DOMAINS = ("funder", "case_management", "survey", "benchmark")
+DOMAINS = ("funder", "case_management", "survey", "management", "benchmark")
 
 
 class MappingProblem(str):
