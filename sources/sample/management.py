@@ -405,7 +405,14 @@ _OBJECTIVES = (
     ("O1", "G1", "outcome", "Fewer people come back", "medium", "head_of_services"),
     ("O2", "G2", "outcome", "People recover", "medium", "clinical_lead"),
     ("O3", "G2", "outcome", "People are heard", "short", "quality_lead"),
+    ("G3", "M", "goal", "We run well and know it", "medium", "chief_executive"),
 )
+_CATEGORIES = {
+    "G1": ("access", "activity", "outcomes", "equity"),
+    "G2": ("experience",),
+    "G3": ("efficiency", "workforce", "funding", "data_quality", "improvement"),
+}
+"""Objectives that stand for whole categories of KPIs."""
 _MEASURED = {"S1": "OC-12", "O1": "OC-13.730", "O2": "OC-05", "O3": "EX-03"}
 
 
@@ -415,6 +422,9 @@ def _plan(draws: Draws, provider: Provider, ledger: Ledger) -> dict[str, list[Ro
         for code, parent, kind, label, horizon, owner in _OBJECTIVES
     ]
     links: list[Row] = [_linked(code, "kpi", kpi, None) for code, kpi in _MEASURED.items()]
+    links += [
+        _linked(code, "kpi_category", category, None) for code, found in _CATEGORIES.items() for category in found
+    ]
     for project in provider.projects:
         team = team_of(project)
         objectives.append(

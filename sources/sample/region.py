@@ -174,6 +174,12 @@ def _truth() -> dict[str, object]:
     }
 
 
+_TARGETS = tuple(
+    f"{{kpi: {kpi}, period_type: financial_year, period_start: 2024-04-01, target: 50, set_on: 2024-01-20}}"
+    for kpi in ("OC-05", "OC-12")
+)
+"""Targets of the region as a whole."""
+
 _REGION_HEAD = """\
 # A region that does not exist: invented organisations, people and figures in the real file formats.
 # Written by `trigpoint sample`; what was planted into it is listed in planted.json.
@@ -207,6 +213,7 @@ def region_text() -> str:
         suffix = "xlsx" if management_files.style_of(provider).is_workbook else "zip"
         lines += _source(source, "sheet", provider.id, f"{source}/*.{suffix}", "monthly")
         lines += management_files.mapping_of(provider)
+    lines += ["targets:", *(f"  - {target}" for target in _TARGETS)]
     return "\n".join(lines) + "\n"
 
 
