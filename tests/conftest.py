@@ -1,4 +1,5 @@
-"""Fixtures that several test modules share: where the reference data lie, and how hypothesis runs.
+"""What several test modules share: where the reference data lie, how hypothesis runs, and where reference tests report
+what they compared (a plugin of this conftest: the process that leads a parallel run reads no other).
 
 What belongs here: what more than one folder of tests needs. What does not: data of a single test.
 """
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+pytest_plugins = ["tests.reference.agreement"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

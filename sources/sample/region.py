@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sources.sample import management_files, redcap_export, surveys
+from sources.sample import management_files, publication, redcap_export, surveys
 from sources.sample.calendar import FIRST_DAY, LAST_DAY, end_of, iso
 from sources.sample.funders import FUNDERS, write_funder
 from sources.sample.hmis import Acquaintance, Course, write_provider
@@ -85,6 +85,7 @@ def write_region(to: Path, *, people: int = 5000, seed: int = 1, progress: Progr
     say("funders", 1.0)
     for funder in FUNDERS:
         write_funder(to, funder, ledger)
+    publication.write_publication(to, ledger)
     _list_shared(ledger, population, known)
     _list_identifiers(ledger, population)
     shutil.rmtree(work, ignore_errors=True)
@@ -195,6 +196,7 @@ def region_text() -> str:
     """The region file."""
     lines = [_REGION_HEAD.rstrip(), "organisations:"]
     named = [(p.id, p.name) for p in PROVIDERS] + [(f.id, f.name) for f in FUNDERS]
+    named.append((publication.PUBLISHER, publication.PUBLISHER_NAME))
     lines += [f"  - {{id: {code}, name: {name}}}" for code, name in named]
     lines += ["sources:"]
     for provider in PROVIDERS:
@@ -213,6 +215,9 @@ def region_text() -> str:
         suffix = "xlsx" if management_files.style_of(provider).is_workbook else "zip"
         lines += _source(source, "sheet", provider.id, f"{source}/*.{suffix}", "monthly")
         lines += management_files.mapping_of(provider)
+    yearbook = publication
+    lines += _source(yearbook.SOURCE, yearbook.KIND, yearbook.PUBLISHER, f"{yearbook.SOURCE}/*.csv.gz", "yearly")
+    lines += yearbook.mapping_of()
     lines += ["targets:", *(f"  - {target}" for target in _TARGETS)]
     return "\n".join(lines) + "\n"
 
@@ -232,7 +237,7 @@ def _summary(to: Path, ledger: Ledger) -> SampleSummary:
     return SampleSummary(
         region_file=to / REGION_FILE,
         people=ledger.people,
-        organisations=len(PROVIDERS) + len(FUNDERS),
+        organisations=len(PROVIDERS) + len(FUNDERS) + 1,
         deliveries=len(files),
         rows=sum(sum(d.rows.values()) for d in ledger.deliveries),
         planted_defects=len(ledger.defects),

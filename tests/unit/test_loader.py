@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestration.landing import Landed, landing_schema
-from orchestration.loader import Accepted, apply_source
+from orchestration.loader import Accepted, apply_sources
 from orchestration.warehouse import connect, ensure_tables
 from sources.connector import connectors
+from tests.landing_files import apply_source
 
 SOURCE = "harbour_hmis"
 TABLES = connectors()["hmis_csv"].tables
@@ -38,7 +39,9 @@ ENROLMENT = {
 Rows = Sequence[Mapping[str, str | None]]
 
 
-def delivery(folder: Path, name: str, tables: Mapping[str, Rows], *, held: Rows = (), **facts: Any) -> Accepted:
+def delivery(
+    folder: Path, name: str, tables: Mapping[str, Rows], *, held: Rows = (), source_id: str = SOURCE, **facts: Any
+) -> Accepted:
     """A landed delivery whose rows have the given columns; its rows hash over all of them."""
     place = folder / name
     place.mkdir(parents=True)
@@ -61,7 +64,7 @@ def delivery(folder: Path, name: str, tables: Mapping[str, Rows], *, held: Rows 
     landed = Landed(
         delivery_id=name,
         content_id=name,
-        source_id=SOURCE,
+        source_id=source_id,
         organisation_id="harbour",
         kind="hmis_csv",
         connector_version="1",
@@ -123,7 +126,7 @@ def test_an_unchanged_row_is_counted_and_keeps_its_first_provenance(connection: 
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
-def test_the_newest_version_wins_in_any_order_of_arrival(connection: Any, tmp_path: Path, order: Any) -> None:
+def test_pitfall_13_the_newest_version_wins_in_any_order(connection: Any, tmp_path: Path, order: Any) -> None:
     made = [
         delivery(tmp_path, name, {"client": [{**CLIENT, "VeteranStatus": name, "DateUpdated": updated}]})
         for name, updated in (("initial", "2024-01-01"), ("newer", "2024-03-01"), ("older", "2023-01-01"))
@@ -174,7 +177,7 @@ def full(**facts: Any) -> dict[str, Any]:
     ],
     ids=["full_deletes_absent", "delta_never_deletes", "other_project", "other_dates", "unreadable_records"],
 )
-def test_absence_deletes_only_in_the_scope_of_a_full_delivery(
+def test_pitfall_13_absence_deletes_only_in_the_scope_of_a_full_delivery(
     connection: Any, tmp_path: Path, facts: Any, enrolment: Any, stays: bool
 ) -> None:
     base = {"project": [PROJECT], "client": [CLIENT], "enrollment": [enrolment]}
@@ -253,6 +256,19 @@ def test_an_orphan_is_held_back_until_its_parent_comes(connection: Any, tmp_path
     assert statuses(connection, "enrollment") == {("current", None): 1}
 
 
+def test_pitfall_14_an_open_stay_and_its_closed_version_are_one(connection: Any, tmp_path: Path) -> None:
+    base = {"project": [PROJECT], "client": [CLIENT]}
+    leaving = {"ExitID": "X1", "EnrollmentID": "E1", "PersonalID": "C1", "ExitDate": "2024-03-01"}
+    closed = {**ENROLMENT, "DateUpdated": "2024-03-02 00:00:00"}
+    apply(
+        connection,
+        delivery(tmp_path, "open", {**base, "enrollment": [ENROLMENT]}),
+        delivery(tmp_path, "closed", {**base, "enrollment": [closed], "exit": [leaving]}),
+    )
+    assert current(connection, "enrollment", "EnrollmentID", "_delivery_id") == [("E1", "closed")]
+    assert current(connection, "exit", "EnrollmentID") == [("E1",)]
+
+
 def test_a_delivery_that_belongs_earlier_replays_the_source(connection: Any, tmp_path: Path) -> None:
     early = delivery(tmp_path, "early", {"project": [{**PROJECT, "ProjectType": "1"}]}, **full())
     late = delivery(tmp_path, "late", {"project": [{**PROJECT, "ProjectType": "2"}]}, **full())
@@ -291,3 +307,42 @@ def test_one_by_one_equals_rebuilt_and_no_row_is_lost(
             assert lost == []
     assert found[0] == found[1]
     assert {row[0] for row in found[0]} == {r["PersonalID"] for rows in history for r in rows}
+
+
+versions = st.lists(
+    st.tuples(st.sampled_from(["full", "delta"]), st.lists(records, max_size=3, unique_by=lambda r: r["PersonalID"])),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(versions, min_size=2, max_size=3))
+def test_sources_applied_together_are_as_if_each_were_alone(
+    tmp_path_factory: Any, empty_warehouse: Path, histories: Any
+) -> None:
+    """They share person and enrolment ids, which mean nothing across sources."""
+    folder = tmp_path_factory.mktemp("together")
+    ordered: dict[str, list[Accepted]] = {}
+    for source, history in enumerate(histories):
+        name = f"source_{source}"
+        ordered[name] = []
+        for number, (regime, people) in enumerate(history):
+            tables = {"project": [PROJECT], "client": people, "enrollment": [ENROLMENT] * (len(people) > 1)}
+            held = [{"table": "client", "file": "client.csv", "row_number": 1}] * (len(people) > 2)
+            facts = full(regime=regime)
+            made = delivery(folder, f"{name}_{number}", tables, held=held, source_id=name, **facts)
+            ordered[name].append(made)
+    found = []
+    for way in ("together", "alone"):
+        with connect(Path(shutil.copy(empty_warehouse, folder / f"{way}.duckdb"))) as opened:
+            for sources in [ordered] if way == "together" else [{name: ordered[name]} for name in ordered]:
+                dict(apply_sources(opened, "hmis_csv", sources))
+            found.append(
+                [
+                    opened.execute(f"SELECT * EXCLUDE (_loaded_seq, _changed_seq) FROM {table} ORDER BY ALL").fetchall()
+                    for table in ("raw.hmis_csv__client", "raw.hmis_csv__enrollment", "raw.hmis_csv__project")
+                ]
+                + [opened.execute("SELECT * FROM ops.row_account ORDER BY ALL").fetchall()]
+            )
+    assert found[0] == found[1]
