@@ -73,6 +73,7 @@ thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%
 table,tbody,tr,td{display:block;width:100%}
 tr{border:1px solid var(--line);border-radius:.4rem;margin:0 0 .75rem;padding:.35rem .25rem}
 td{border:0;padding:.2rem .6rem;display:grid;grid-template-columns:6.5rem 1fr;gap:.5rem}
+td:has(>span:empty){display:none}
 td::before{content:attr(data-label);color:var(--quiet);font-size:.9rem}
 }
 """
