@@ -239,7 +239,7 @@ def _clamp(scale: Scale, value: float) -> float:
 
 def _tick(kpi: Kpi, value: float) -> str:
     if kpi.unit == "percent":
-        return f"{number(value)} %"
+        return f"{number(value)}\N{NO-BREAK SPACE}%"
     for limit, letter in ((1e9, "bn"), (1e6, "m"), (1e4, "k")):
         if abs(value) >= limit:
             return number(value / (1e3 if letter == "k" else limit)) + letter

@@ -6,7 +6,7 @@ What belongs here: the queries on schema ``pub`` and the rows that they give. Wh
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -245,7 +245,8 @@ def read_kpis(connection: duckdb.DuckDBPyConnection) -> list[Kpi]:
 
 def read_grades(connection: duckdb.DuckDBPyConnection) -> list[Grade]:
     """Quality of data by organisation."""
-    return [Grade(*row) for row in connection.execute(_GRADES).fetchall()]
+    grades = [Grade(*row) for row in connection.execute(_GRADES).fetchall()]
+    return [g if g.completeness_status in SHOWN else replace(g, completeness_pct=None, grade_code=None) for g in grades]
 
 
 def read_figures(connection: duckdb.DuckDBPyConnection, kpis: Sequence[Kpi]) -> Iterator[KpiFigures]:
@@ -256,7 +257,7 @@ def read_figures(connection: duckdb.DuckDBPyConnection, kpis: Sequence[Kpi]) -> 
     places: dict[tuple[str, int], dict[str, dict[str, Row]]] = {}
     for row in _rows(connection, _PLACES):
         of_kpi = places.setdefault((row["kpi_id"], row["version"]), {})
-        of_kpi.setdefault(row["organisation_id"], {})[row["peer_group_code"]] = row
+        of_kpi.setdefault(row["organisation_id"], {})[row["peer_group_code"]] = _place(row)
     for kpi in kpis:
         of_kpi = places.get(kpi.key, {})
         yield KpiFigures(
@@ -277,6 +278,44 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
 
 def _series(figures: Sequence[Figure]) -> list[list[Figure]]:
     return [list(group) for _, group in groupby(figures, lambda f: (f.level_key, f.slice_value))]
+
+
+_PLACE_OF = {field.name: index for index, field in enumerate(fields(Figure))}
+_FOLLOWS = {
+    "value_status": (
+        *("value", "ci95_lower", "ci95_upper", "spc_rule_code", "variation_code", "spc_mean", "spc_lower_limit"),
+        *("spc_upper_limit", "spc_is_trial", "gap", "rag_code", "assurance_code", "is_problem"),
+    ),
+    "numerator_status": ("numerator",),
+    "denominator_status": ("denominator",),
+}
+"""Status → what it speaks for. The tables hold nothing there that is hidden; should one ever, no page shows it."""
+_HIDES = [(_PLACE_OF[status], [_PLACE_OF[name] for name in names]) for status, names in _FOLLOWS.items()]
+_SAID_OF_HIDDEN = (
+    "kpi_id",
+    "version",
+    "peer_group_code",
+    "organisation_id",
+    "value_status",
+    "peer_status",
+    "peer_count",
+)
+
+
+def _figure(row: tuple[Any, ...]) -> Figure:
+    hidden = [index for status, indexes in _HIDES if row[status] not in SHOWN for index in indexes]
+    if not hidden:
+        return Figure(*row)
+    kept = list(row)
+    for index in hidden:
+        kept[index] = None
+    return Figure(*kept)
+
+
+def _place(row: Row) -> Row:
+    if row["value_status"] in SHOWN and row["peer_status"] != "suppressed":
+        return row
+    return {name: row[name] for name in _SAID_OF_HIDDEN}
 
 
 class _Stream:
@@ -300,4 +339,4 @@ class _Stream:
                     return found
                 row = self._ahead.pop()
                 if key == kpi.key:
-                    found.append(Figure(*row))
+                    found.append(_figure(row))

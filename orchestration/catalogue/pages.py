@@ -633,6 +633,7 @@ def organisation_page(
         f"<h1>{escape(name)}: own place</h1>",
         f"<p>Quality of data: {_grade(grade)}</p></header>",
         _filled_table(f"{name} beside the others", rows),
+        "<p>A cell is empty where the indicator has no such figure or too few organisations are compared.</p>",
         f'<footer><p class="where">Release {escape(about.release_id)}, as of {escape(about.as_of)}. '
         f'<a href="{INDEX}#reading">How to read this</a></p></footer>',
     ]
@@ -716,7 +717,7 @@ def _quartile(compared: Compared) -> str:
     quartile, rank = compared.place.get("quartile_number"), compared.place.get("percentile_rank")
     if quartile is None:
         return _missing_place(compared)
-    return f"{quartile} of 4" + ("" if rank is None else _small(f"ahead of {rank} %"))
+    return f"{quartile} of 4" + ("" if rank is None else _small(f"ahead of {rank}\N{NO-BREAK SPACE}%"))
 
 
 def _band(compared: Compared, kpi: Kpi) -> str:

@@ -19,11 +19,11 @@ padding-top:.75rem}
 .badge{display:inline-block;border:1px solid;border-radius:.3rem;padding:0 .45rem;font-size:.85rem;
 margin:0 .35rem .25rem 0;color:var(--quiet);white-space:nowrap}
 .badge.doubt{color:var(--hold)}
-.glance{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.75rem;margin:1rem 0}
-.glance>div{border:1px solid var(--line);border-radius:.4rem;padding:.6rem .9rem}
+.glance{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:1rem 0}
+.glance>div{border:1px solid var(--line);border-radius:.4rem;padding:.5rem .75rem}
 .glance dt{color:var(--quiet);font-size:.9rem}
 .glance dd{margin:0}
-.glance dd strong{display:block;font-size:1.35rem;line-height:1.3;font-variant-numeric:tabular-nums}
+.glance dd strong{display:block;font-size:1.25rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .glance dd small{color:var(--quiet);font-size:.9rem;display:block}
 .overview{margin:0}
 @media (min-width:44.01rem){.overview table{table-layout:fixed}

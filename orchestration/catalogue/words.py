@@ -71,7 +71,7 @@ CATEGORIES = {
     "funding": "Funding",
     "data_quality": "Quality of data",
 }
-_SUFFIXES = {"percent": " %", "days": " days", "hours": " hours", "fte": " FTE", "points": " points"}
+_SUFFIXES = {"percent": "\N{NO-BREAK SPACE}%", "days": " days", "hours": " hours", "fte": " FTE", "points": " points"}
 _PERIODS = {"month": "Monthly", "quarter": "Quarterly", "financial_year": "Yearly", "rolling12": "Twelve-month"}
 _ENTITIES = {"organisation": "organisation", "funder": "funder", "programme": "programme", "source": "source",
              "service_type": "type of service"}  # fmt: skip
@@ -182,7 +182,8 @@ def trend_text(kpi: Kpi, series: Sequence[Figure]) -> str:
     values = [f.value for f in series if f.value is not None and f.is_shown]
     newest = latest(series)
     if values and newest is not None:
-        low, high = (quantity(v, kpi.unit) for v in (min(values), max(values)))
+        money = first.slice_value if first.slice_code == "currency" else "all"
+        low, high = (quantity(v, kpi.unit, money) for v in (min(values), max(values)))
         parts.append(f"They lie between {low} and {high}; {period_of(newest)}: {shown(newest, kpi.unit)}.")
     limits = charted(series)
     if limits is not None and limits.spc_mean is not None:
