@@ -65,6 +65,8 @@ named as (
     select 'funder', funder_key, coalesce(funder_name, funder_code) from {{ ref('dim_funder') }}
     union all
     select 'programme', programme_key, max(programme_name) from {{ ref('fct_award_transaction') }} group by programme_key
+    union all
+    select 'award', award_key, coalesce(title, award_code) from {{ ref('dim_award') }}
 ),
 
 period_label as (
