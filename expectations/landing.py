@@ -119,6 +119,7 @@ class _Gate:
         """Relations that could not be made, and why."""
         self._unreadable = f"{suite.kind}.{REJECT}.unreadable_record"
         sql = [*(check.holds or check.column or "" for check in suite.checks), *suite.relations.values()]
+        sql += [check.rule.shown_as or "" for check in suite.checks]
         self._words = frozenset(re.findall(r"\w+", " ".join(sql)))
 
     def judge(self) -> LandingVerdict:

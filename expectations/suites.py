@@ -163,7 +163,7 @@ class Suite:
 def load_suite_file(path: Path) -> SuiteFile:
     """Read and validate a suite file. Raises :class:`SuiteError` naming file, rule and key."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except OSError as error:
         raise SuiteError([f"{path.name}: can't be read: {error.strerror}"]) from error
     except yaml.YAMLError as error:

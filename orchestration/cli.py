@@ -34,6 +34,8 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Deliveries that are pau
 app.add_typer(quarantine_app, name="quarantine")
 report_app = typer.Typer(no_args_is_help=True, help="Reports that funders ask for. They hold small numbers of people.")
 app.add_typer(report_app, name="report")
+kpi_app = typer.Typer(no_args_is_help=True, help="The KPI catalogue: definitions, and the checks that each carries.")
+app.add_typer(kpi_app, name="kpi")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -202,14 +204,101 @@ def explain(
     organisation: Annotated[str | None, typer.Option(help="Organisation id; default: the whole region.")] = None,
     release: Annotated[str | None, typer.Option(help="Release id; default: the latest.")] = None,
     members: Annotated[int, typer.Option(min=0, help="How many members to list.")] = 10,
+    of: Annotated[
+        str | None, typer.Option(help="Currency, instrument or the like, of a KPI always broken down.")
+    ] = None,
 ) -> None:
     """Explain one published figure: its definition, its value, and who was counted, down to file and line."""
     from orchestration.explain import ExplainError, explain_figure
 
     try:
-        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members))
+        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members, of))
     except ExplainError as error:
         raise fail(str(error), 5) from None
+
+
+def kpi_catalogue():  # type: ignore[no-untyped-def]
+    """The KPI catalogue, or an exit with everything that is wrong with it."""
+    from orchestration.kpi import CatalogueError, catalogue
+
+    try:
+        return catalogue()
+    except CatalogueError as error:
+        for problem in error.problems:
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+
+
+@kpi_app.command("list")
+def kpi_list(
+    category: Annotated[str | None, typer.Option(help="Only KPIs of this category, such as outcomes.")] = None,
+) -> None:
+    """List every KPI with unit, direction and the KPI to read beside it."""
+    from orchestration.kpi import UnknownKpiError, show_list
+
+    try:
+        out.print(show_list(kpi_catalogue(), category))
+    except UnknownKpiError as error:
+        raise fail(str(error), 2) from None
+
+
+@kpi_app.command("show")
+def kpi_show(
+    kpi: Annotated[str, typer.Argument(help="KPI id, such as OC-05.")],
+    region: Annotated[
+        Path | None, typer.Option("--region", "-r", help="Show its latest published values.", envvar="TRIGPOINT_REGION")
+    ] = None,
+) -> None:
+    """Show one KPI: its whole definition, the facts that it counts and, of a region, what was published last."""
+    from orchestration.kpi import UnknownKpiError, show_one
+
+    loaded = region_at(region) if region else None
+    try:
+        out.print(show_one(kpi_catalogue(), kpi, loaded))
+    except UnknownKpiError as error:
+        raise fail(str(error), 2) from None
+
+
+@kpi_app.command("test")
+def kpi_test(
+    region: RegionOption,
+    formulas: Annotated[bool, typer.Option(help="Run the unit tests of the facts, too.")] = True,
+) -> None:
+    """Check every KPI: its definition against the ledger, the formulas of its facts, and its figures in the warehouse
+    against the members that they count. Exit code 1 if any fails."""
+    from orchestration.kpi import CatalogueError
+    from orchestration.kpi_check import check as check_kpis
+    from orchestration.kpi_check import show_verdicts
+
+    loaded = region_at(region)
+    if not loaded.warehouse_path.exists():
+        raise fail("nothing is built yet; run `trigpoint run` first", 5)
+    try:
+        with err.status("") as status:
+            verdicts = check_kpis(loaded, formulas=formulas, tell=status.update)
+    except CatalogueError as error:
+        for problem in error.problems:
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+    out.print(show_verdicts(verdicts))
+    raise typer.Exit(1 if any(verdict.problems for verdict in verdicts) else 0)
+
+
+@kpi_app.command("record")
+def kpi_record() -> None:
+    """Add new definitions and versions to the ledger; commit it with them."""
+    from orchestration.kpi import CatalogueError
+    from orchestration.kpi_check import record
+
+    try:
+        added = record()
+    except CatalogueError as error:
+        for problem in error.problems:
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+    for name in added:
+        out.print(f"recorded  {name}")
+    out.print(f"{len(added)} definitions added")
 
 
 @app.command()

@@ -59,7 +59,7 @@ class HelperProcess:
             process = self._send((function, arguments))
             try:
                 while True:
-                    kind, content = pickle.load(process.stdout)  # type: ignore[arg-type]  # noqa: S301  our own process
+                    kind, content = pickle.loads(pickle.load(process.stdout))  # type: ignore[arg-type]  # noqa: S301  our own process
                     if kind == "told":
                         if not self._unanswered:
                             listener(*content)
@@ -88,7 +88,7 @@ class HelperProcess:
                 [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
         assert self._process.stdin is not None  # noqa: S101  it is piped
-        # Pickled twice: whatever is inside, the other end finds where the next request begins.
+        # Pickled twice, as answers are: whatever is inside, the other end finds where the next one begins.
         pickle.dump(pickle.dumps(request), self._process.stdin)
         self._process.stdin.flush()
         return self._process
@@ -98,6 +98,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer requests until there are no more."""
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     busy, ended = threading.Event(), threading.Event()
+    answering = threading.Lock()
 
     def read() -> None:
         try:
@@ -111,8 +112,11 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             os._exit(1)
 
     def say(kind: str, content: Any) -> None:
-        pickle.dump((kind, content), answers)
-        answers.flush()
+        answer = pickle.dumps((kind, content))
+        # What a function tells may come from several threads of it.
+        with answering:
+            pickle.dump(answer, answers)
+            answers.flush()
 
     threading.Thread(target=read, daemon=True).start()
     while True:
@@ -132,6 +136,8 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 if __name__ == "__main__":
     collect_less()
-    # What libraries print must not come between the answers.
-    own, sys.stdout = sys.stdout.buffer, sys.stderr
+    # What libraries print must not come between the answers: not through Python, nor past it by the file descriptor.
+    own = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = sys.stderr
     serve(sys.stdin.buffer, own)

@@ -103,7 +103,12 @@ def _execute(region: Region, pipeline: Any) -> None:
 def _instance() -> Any:
     import dagster as dg
 
-    return dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.ephemeral()
+    if os.environ.get("DAGSTER_HOME"):
+        return dg.DagsterInstance.get()
+    instance: Any = dg.DagsterInstance.ephemeral()
+    # Nobody reads the events of an instance that ends with its run, and to keep them takes seconds.
+    instance.event_log_storage.store_event = lambda _event: None
+    return instance
 
 
 def _failure(events: list[Any]) -> RunFailedError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import string
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from orchestration.helper_process import Tell
 
@@ -15,8 +17,16 @@ def process_id(_tell: Tell) -> int:
 
 def double(tell: Tell, number: int) -> int:
     sys.stdout.write("what is printed does not come between the answers")
+    os.write(1, b"nor does what is written past Python")
     tell(number, "doubled")
     return 2 * number
+
+
+def tell_from_threads(tell: Tell, threads: int, times: int, size: int) -> None:
+    """Each thread tells ``times`` texts of ``size`` times its own letter."""
+    with ThreadPoolExecutor(threads) as pool:
+        for letter in string.ascii_letters[:threads]:
+            pool.submit(lambda said=letter * size: [tell(said) for _ in range(times)])
 
 
 def fail(_tell: Tell, message: str) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations import LandedDelivery
 from orchestration.landing import REJECTS, REJECTS_SCHEMA, landing_schema
+from orchestration.loader import Accepted, Applied, apply_sources
 from sources.connector import connectors
 
 Rows = Sequence[Mapping[str, Any]]
@@ -70,3 +72,10 @@ def reject(table: str, row_number: int, rule: str = "wrong_field_count", **more:
     return {"table": table, "row_number": row_number, "line": row_number + 1, "rule": rule,
             "message": "The record has 3 fields, the header 5.", "fix": "Quote values that hold a comma.",
             **more}  # fmt: skip
+
+
+def apply_source(
+    connection: duckdb.DuckDBPyConnection, source_id: str, kind: str, ordered: Sequence[Accepted]
+) -> Applied:
+    """Bring the raw tables of one source to the state after its deliveries."""
+    return dict(apply_sources(connection, kind, {source_id: ordered}))[source_id]

@@ -75,7 +75,7 @@ def formats() -> tuple[str, ...]:
 
 @cache
 def _spec() -> dict[str, Any]:
-    spec: dict[str, Any] = yaml.safe_load(SPEC_FILE.read_text(encoding="utf-8"))
+    spec: dict[str, Any] = yaml.load(SPEC_FILE.read_text(encoding="utf-8"), yaml.CSafeLoader)
     return spec
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sources.sample import redcap_export, surveys
+from sources.sample import publication, redcap_export, surveys
 from sources.sample.calendar import FIRST_DAY, LAST_DAY, end_of, iso
 from sources.sample.funders import FUNDERS, write_funder
 from sources.sample.hmis import Acquaintance, Course, write_provider
@@ -76,6 +76,7 @@ def write_region(to: Path, *, people: int = 5000, seed: int = 1, progress: Progr
     say("funders", 1.0)
     for funder in FUNDERS:
         write_funder(to, funder, ledger)
+    publication.write_publication(to, ledger)
     _list_shared(ledger, population, known)
     _list_identifiers(ledger, population)
     shutil.rmtree(work, ignore_errors=True)
@@ -176,6 +177,7 @@ def region_text() -> str:
     """The region file."""
     lines = [_REGION_HEAD.rstrip(), "organisations:"]
     named = [(p.id, p.name) for p in PROVIDERS] + [(f.id, f.name) for f in FUNDERS]
+    named.append((publication.PUBLISHER, publication.PUBLISHER_NAME))
     lines += [f"  - {{id: {code}, name: {name}}}" for code, name in named]
     lines += ["sources:"]
     for provider in PROVIDERS:
@@ -189,6 +191,9 @@ def region_text() -> str:
     redcap = redcap_export
     lines += _source(redcap.SOURCE, "redcap", redcap.PROVIDER, f"{redcap.SOURCE}/*.zip", "quarterly")
     lines += redcap.mapping_of()
+    yearbook = publication
+    lines += _source(yearbook.SOURCE, yearbook.KIND, yearbook.PUBLISHER, f"{yearbook.SOURCE}/*.csv.gz", "yearly")
+    lines += yearbook.mapping_of()
     return "\n".join(lines) + "\n"
 
 
@@ -207,7 +212,7 @@ def _summary(to: Path, ledger: Ledger) -> SampleSummary:
     return SampleSummary(
         region_file=to / REGION_FILE,
         people=ledger.people,
-        organisations=len(PROVIDERS) + len(FUNDERS),
+        organisations=len(PROVIDERS) + len(FUNDERS) + 1,
         deliveries=len(files),
         rows=sum(sum(d.rows.values()) for d in ledger.deliveries),
         planted_defects=len(ledger.defects),

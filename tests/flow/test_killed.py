@@ -39,7 +39,7 @@ KILLS: dict[str, Trigger] = {
     "while_landing_a_survey": seen("landing", source="tidewell_odk"),
     "after_landing_all": finished("land", source="oakapple_redcap"),
     "between_gate_and_load": seen("gated", kind="hmis_csv"),
-    "while_loading": seen("applied", source="millrace_hmis"),
+    "while_loading": seen("applying", source="millrace_hmis"),
     "after_loading_a_kind": finished("load", kind="hmis_csv"),
     "while_building": seen("node", node="model.trigpoint.fct_episode"),
     "after_building": finished("build"),

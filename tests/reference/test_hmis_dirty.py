@@ -19,7 +19,7 @@ import yaml
 
 from orchestration.landing import land, landing_path, receive
 from orchestration.ledger import Ledger
-from orchestration.loader import Accepted, apply_source
+from orchestration.loader import Accepted
 from orchestration.region import Region, load_region
 from orchestration.vault import Vault
 from orchestration.warehouse import connect, ensure_tables
@@ -27,6 +27,7 @@ from sources.case_management.hmis_csv import CONNECTOR
 from sources.connector import Batch, Reject
 from sources.delivery import open_delivery
 from sources.errors import RefusedError
+from tests.landing_files import apply_source
 from tests.reference.gating import Delivery, Gated, gate, outcomes
 
 pytestmark = [pytest.mark.reference, pytest.mark.xdist_group("hmis_dirty")]

@@ -26,6 +26,10 @@ CREATE TABLE input.in_survey__response AS SELECT * FROM (VALUES
     ('r1', 'P1', 'attached'), ('r2', 'P9', 'no_such_person'), ('r3', NULL, 'no_reference')
 ) AS v (response_code, person_reference, attach_status_code), (VALUES ('harbour_odk', 'harbour', 'check_in', 'd3',
     'a.csv', 4, 5)) AS w (source_id, organisation_id, form_code, delivery_id, file_name, row_number, line_number);
+CREATE TABLE benchmark.fct_benchmark_external AS SELECT * FROM (VALUES ('recovery', true), ('uptake', false))
+    AS v (measure_id, is_contradictory), (VALUES ('yearbook', 'office', 'national', 'N1', '2023', 'all', 'd4',
+    'yearbook.csv', 6, 7)) AS w (source_id, organisation_id, level_code, organisation_code, period_label, slice_code,
+    delivery_id, file_name, row_number, line_number);
 INSERT INTO ops.survey_form VALUES ('harbour_odk', 'check_in', 'phq9', NULL, 'client_ref', 'harbour_hmis', NULL);
 INSERT INTO ops.source_config VALUES
     ('harbour_hmis', 'hmis_csv', 'case_management', 'harbour', NULL, NULL),
@@ -101,6 +105,13 @@ def test_a_response_that_names_a_stranger_is_shown_by_the_senders_column(verdict
     (result,) = [r for r in verdict.results if r.rule == "unattached_response"]
     assert (result.checked_count, result.failed_count, result.check_id) == (
         2, 1, "odk.response.client_ref.unattached_response",
+    )  # fmt: skip
+
+
+def test_a_published_value_that_its_counts_can_not_give_is_reported_where_it_stands(verdict: WarehouseVerdict) -> None:
+    (row,) = [r for r in verdict.warnings.to_pylist() if r["rule"] == "contradictory_figure"]
+    assert (row["check_id"], row["file"], row["line"], row["record_key"]) == (
+        "indicator_table.cell.recovery.contradictory_figure", "yearbook.csv", 7, "recovery|national|N1|2023|all",
     )  # fmt: skip
 
 

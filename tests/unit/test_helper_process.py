@@ -15,7 +15,7 @@ import pytest
 
 from orchestration.helper_process import HelperError, HelperProcess
 from tests.conftest import ROOT
-from tests.helper_calls import die, double, fail, process_id
+from tests.helper_calls import die, double, fail, process_id, tell_from_threads
 
 
 @pytest.fixture
@@ -71,6 +71,12 @@ def test_threads_take_turns(helper: HelperProcess) -> None:
     for thread in threads:
         thread.join()
     assert found == {n: 2 * n for n in range(8)}
+
+
+def test_what_several_threads_tell_arrives_whole(helper: HelperProcess) -> None:
+    told: list[str] = []
+    helper.call(tell_from_threads, 4, 50, 70_000, listener=told.append)
+    assert sorted(told) == [letter * 70_000 for letter in "abcd" for _ in range(50)]
 
 
 def test_a_killed_parent_takes_a_busy_helper_along() -> None:

@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestration.landing import Landed, landing_schema
-from orchestration.loader import Accepted, apply_source
+from orchestration.loader import Accepted, apply_sources
 from orchestration.warehouse import connect, ensure_tables
 from sources.connector import connectors
+from tests.landing_files import apply_source
 
 SOURCE = "harbour_hmis"
 TABLES = connectors()["hmis_csv"].tables
@@ -38,7 +39,9 @@ ENROLMENT = {
 Rows = Sequence[Mapping[str, str | None]]
 
 
-def delivery(folder: Path, name: str, tables: Mapping[str, Rows], *, held: Rows = (), **facts: Any) -> Accepted:
+def delivery(
+    folder: Path, name: str, tables: Mapping[str, Rows], *, held: Rows = (), source_id: str = SOURCE, **facts: Any
+) -> Accepted:
     """A landed delivery whose rows have the given columns; its rows hash over all of them."""
     place = folder / name
     place.mkdir(parents=True)
@@ -61,7 +64,7 @@ def delivery(folder: Path, name: str, tables: Mapping[str, Rows], *, held: Rows 
     landed = Landed(
         delivery_id=name,
         content_id=name,
-        source_id=SOURCE,
+        source_id=source_id,
         organisation_id="harbour",
         kind="hmis_csv",
         connector_version="1",
@@ -304,3 +307,42 @@ def test_one_by_one_equals_rebuilt_and_no_row_is_lost(
             assert lost == []
     assert found[0] == found[1]
     assert {row[0] for row in found[0]} == {r["PersonalID"] for rows in history for r in rows}
+
+
+versions = st.lists(
+    st.tuples(st.sampled_from(["full", "delta"]), st.lists(records, max_size=3, unique_by=lambda r: r["PersonalID"])),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(versions, min_size=2, max_size=3))
+def test_sources_applied_together_are_as_if_each_were_alone(
+    tmp_path_factory: Any, empty_warehouse: Path, histories: Any
+) -> None:
+    """They share person and enrolment ids, which mean nothing across sources."""
+    folder = tmp_path_factory.mktemp("together")
+    ordered: dict[str, list[Accepted]] = {}
+    for source, history in enumerate(histories):
+        name = f"source_{source}"
+        ordered[name] = []
+        for number, (regime, people) in enumerate(history):
+            tables = {"project": [PROJECT], "client": people, "enrollment": [ENROLMENT] * (len(people) > 1)}
+            held = [{"table": "client", "file": "client.csv", "row_number": 1}] * (len(people) > 2)
+            facts = full(regime=regime)
+            made = delivery(folder, f"{name}_{number}", tables, held=held, source_id=name, **facts)
+            ordered[name].append(made)
+    found = []
+    for way in ("together", "alone"):
+        with connect(Path(shutil.copy(empty_warehouse, folder / f"{way}.duckdb"))) as opened:
+            for sources in [ordered] if way == "together" else [{name: ordered[name]} for name in ordered]:
+                dict(apply_sources(opened, "hmis_csv", sources))
+            found.append(
+                [
+                    opened.execute(f"SELECT * EXCLUDE (_loaded_seq, _changed_seq) FROM {table} ORDER BY ALL").fetchall()
+                    for table in ("raw.hmis_csv__client", "raw.hmis_csv__enrollment", "raw.hmis_csv__project")
+                ]
+                + [opened.execute("SELECT * FROM ops.row_account ORDER BY ALL").fetchall()]
+            )
+    assert found[0] == found[1]

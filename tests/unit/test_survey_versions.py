@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestration.landing import Landed, landing_schema
-from orchestration.loader import Accepted, apply_source
+from orchestration.loader import Accepted
 from orchestration.warehouse import connect, ensure_tables
 from sources.connector import Connector
 from sources.spec import MASK
 from sources.survey import odk, redcap
+from tests.landing_files import apply_source
 from tests.survey_landing import FIXTURES, PHQ9_MAPPING, land
 
 ODK_MAPPING = {"forms": {"wellbeing_check": {**PHQ9_MAPPING, "select_multiple": ["needs"]}}}

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestration.landing import Landed, landing_schema
-from orchestration.loader import Accepted, apply_source
+from orchestration.loader import Accepted
 from orchestration.warehouse import connect, ensure_tables
 from sources.connector import Batch
 from sources.delivery import open_delivery
 from sources.funder.threesixtygiving import CONNECTOR
+from tests.landing_files import apply_source
 
 Grant = Mapping[str, Any]
 

@@ -11,6 +11,11 @@
     cast(floor({{ ratio("(" ~ month_number ~ " - " ~ start_month ~ " + 1)", width) }}) as int)
 {%- endmacro %}
 
+{#- The month whose stock a period has: its last one, or that of the as-of date while it goes on. -#}
+{% macro kpi_stock_month(period_end_on, as_of) -%}
+    least({{ first_of_month(period_end_on) }}, {{ first_of_month(as_of) }})
+{%- endmacro %}
+
 {#-
     The join from rows with level and month to the periods that the month is part of: financial years and quarters of the
     entity's own calendar (the region's where an entity has none) or HUD's, months and rolling years of any.

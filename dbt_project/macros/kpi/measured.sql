@@ -85,6 +85,8 @@
             {%- do columns.update({kpi.numerator.name: 'v'}) -%}
             {%- if kpi.statistic == 'mean' -%}
                 {%- do columns.update({kpi.numerator.name ~ '__squared': 'v'}) -%}
+            {%- elif kpi.spread -%}
+                {%- do columns.update({kpi.spread.name: 'v', kpi.spread.name ~ '__squared': 'v'}) -%}
             {%- endif -%}
             {%- if kpi.denominator -%}
                 {%- do columns.update({kpi.denominator.name: kpi_sources(base.kpi) | last}) -%}
@@ -182,16 +184,18 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- numerator, denominator, square_total and quantile of a KPI, NULL where its statistic has none. -#}
+{#- numerator, denominator, square_total, spread_total and quantile of a KPI, NULL where its statistic has none. -#}
 {% macro kpi_parts_columns(kpi) -%}
     {%- set relation = kpi_relation(kpi) -%}
     {%- set numerator = {'kpi_person_count': 'b.person_count', 'kpi_quantile': 'null'}.get(
         relation, 'b.' ~ kpi.numerator.name) -%}
     {%- set denominator = {'kpi_person_count': 'null', 'kpi_quantile': 'b.value_count'}.get(
         relation, 'b.' ~ kpi.denominator.name if kpi.denominator else 'null') -%}
-    {%- set squares = 'b.' ~ kpi.numerator.name ~ '__squared' if kpi.statistic == 'mean' else 'null' -%}
+    {%- set squared = {'mean': kpi.numerator, 'effect_size': kpi.spread}.get(kpi.statistic) -%}
+    {%- set squares = 'b.' ~ squared.name ~ '__squared' if squared else 'null' -%}
     cast({{ numerator }} as decimal(28, 4)) as numerator,
         cast({{ denominator }} as decimal(28, 4)) as denominator,
         cast({{ squares }} as double) as square_total,
+        cast({{ 'b.' ~ kpi.spread.name if kpi.spread else 'null' }} as double) as spread_total,
         cast({{ 'b.quantile' if relation == 'kpi_quantile' else 'null' }} as double) as quantile
 {%- endmacro %}

@@ -8,9 +8,9 @@
     {{ return(measure.agg in ['sum', 'sum_boolean', 'count']) }}
 {%- endmacro %}
 
-{#- Numerator and denominator of a KPI, as a list of one or two measures. -#}
+{#- Numerator, denominator and spread of a KPI, as a list of one to three measures. -#}
 {% macro kpi_parts(kpi) -%}
-    {{ return([kpi.numerator] + ([kpi.denominator] if kpi.denominator else [])) }}
+    {{ return([kpi.numerator] + ([kpi.denominator] if kpi.denominator else []) + ([kpi.spread] if kpi.spread else [])) }}
 {%- endmacro %}
 
 {#- The series of a KPI: a dict from 'level|slice' to level, slice ('all' for none) and period types. -#}
@@ -31,7 +31,7 @@
 
 {#-
     Additive measures grouped by fact and anchor, each group with the series that any of its KPIs asks for. Squares are
-    summed for the numerators of means.
+    summed for the numerators of means and for spreads.
 -#}
 {% macro kpi_groups(kpis) -%}
     {%- set groups = {} -%}
@@ -41,12 +41,12 @@
                 {%- do groups.update({measure.group: {
                     'name': measure.group, 'fact': measure.fact, 'domain': measure.domain,
                     'anchor_column': measure.anchor_column, 'columns': measure.columns,
-                    'is_rolled': measure.is_rolled, 'measures': {}, 'squares': {}, 'series': {}, 'calendars': {}
+                    'is_rolled': measure.is_rolled, 'is_stock': measure.is_stock, 'measures': {}, 'squares': {}, 'series': {}, 'calendars': {}
                 }}) -%}
             {%- endif -%}
             {%- set group = groups[measure.group] -%}
             {%- do group.measures.update({measure.name: measure}) -%}
-            {%- if kpi.statistic == 'mean' and loop.first -%}
+            {%- if (kpi.statistic == 'mean' and loop.first) or (kpi.spread and measure.name == kpi.spread.name) -%}
                 {%- do group.squares.update({measure.name: measure}) -%}
             {%- endif -%}
             {%- do group.calendars.update({kpi.calendar: true}) -%}

@@ -1,5 +1,5 @@
 -- depends_on: {{ ref('kpi_atom') }}, {{ ref('kpi_period') }}, {{ ref('kpi_calendar') }}
--- depends_on: {{ ref('fct_system_exit') }}, {{ ref('fct_return') }}, {{ ref('fct_income_change') }}
+-- depends_on: {{ ref('fct_system_entry') }}, {{ ref('fct_system_exit') }}, {{ ref('fct_return') }}, {{ ref('fct_income_change') }}
 -- Sums of every additive measure by level, slice and period. A measure without a row is NULL here, not 0.
 {#- Columns follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}
@@ -29,7 +29,13 @@ group_{{ loop.index }} as (
         {%- endfor %}
     from months_{{ loop.index }} as m
     {{ kpi_period_join('m', 'm.month_on', group.calendars) }}
+    {%- if group.is_stock %}
+    cross join {{ source('ops', 'run_context') }} as as_of
+    {%- endif %}
     where {{ kpi_series_condition(group.series, 'm.level_code', 'm.slice_code', 'p.period_type_code') }}
+        {%- if group.is_stock %}
+        and m.month_on = {{ kpi_stock_month('p.period_end_on', 'as_of.as_of') }}
+        {%- endif %}
     group by m.level_code, m.level_key, m.slice_code, m.slice_value,
         p.period_type_code, p.period_start_on, p.period_end_on
 ){{ "," if not loop.last }}

@@ -9,7 +9,7 @@ defined as (
         d.unit_code,
         d.direction,
         d.multiplier,
-        k.statistic_code in ('mean', 'median', 'quantile') as is_statistic_of_values,
+        k.statistic_code in ('mean', 'effect_size', 'median', 'quantile') as is_statistic_of_values,
         d.numerator_disclosure_code = 'person' as is_numerator_protected,
         d.denominator_disclosure_code = 'person' as is_denominator_protected
     from {{ ref('fct_kpi') }} as k
@@ -80,6 +80,7 @@ charted as (
 
 targeted as (
     select g.*, 'all' as slice_code from {{ ref('fct_performance_gap') }} as g
+    where g.is_headline
 )
 
 select
@@ -102,7 +103,7 @@ select
     case
         when j.value_status not in ('shown', 'rounded') then null
         when j.is_statistic_of_values then {{ rounded('j.value', 'j.decimals') }}
-        when j.statistic_code in ('count', 'sum', 'distinct_count') then j.x
+        when j.statistic_code in ('count', 'sum', 'distinct_count') then j.x * j.multiplier
         else {{ rounded('j.multiplier * ' ~ ratio('j.x', 'j.n'), 'j.decimals') }}
     end as value,
     cast(j.value_status as string) as value_status,

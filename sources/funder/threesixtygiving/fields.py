@@ -106,7 +106,7 @@ class Vocabulary:
 @cache
 def vocabulary() -> Vocabulary:
     """The standard's fields, read from :data:`COLUMNS_FILE`."""
-    content = yaml.safe_load(COLUMNS_FILE.read_text(encoding="utf-8"))
+    content = yaml.load(COLUMNS_FILE.read_text(encoding="utf-8"), yaml.CSafeLoader)
     return Vocabulary(_fields(content["grant"]), {name: _fields(o) for name, o in content["objects"].items()})
 
 

@@ -53,6 +53,11 @@ select
     r.answered_on,
     r.timepoint_code,
     r.is_complete,
+    -- From opening to sending, where both are known and it was sent within two hours.
+    case
+        when {{ seconds_between('r.started_at', 'r.submitted_at') }} between 0 and 7200
+            then {{ seconds_between('r.started_at', 'r.submitted_at') }}
+    end as answering_seconds,
     b.episode_key is not null as is_attached,
     coalesce(rating.rating_count, 0) > 0 as has_rating,
     coalesce(rating.rating_sum, 0) as rating_sum,
@@ -64,6 +69,7 @@ select
     coalesce(b.age_band_code, 'unknown') as age_band_code,
     coalesce(b.sex_code, 'unknown') as sex_code,
     coalesce(b.ethnicity_code, 'unknown') as ethnicity_code,
+    coalesce(b.disability_code, 'unknown') as disability_code,
     r.source_id,
     coalesce(b.organisation_id, r.organisation_id) as organisation_id,
     r.delivery_id,

@@ -1,0 +1,15 @@
+select
+    {{ hash_key([
+        'coalesce(named.organisation_id, source_config.organisation_id)', 'trim(r.objective_code)',
+        'r.linked_type_code', 'r.linked_code',
+    ]) }} as objective_link_key,
+    {{ hash_key(['coalesce(named.organisation_id, source_config.organisation_id)', 'trim(r.objective_code)']) }}
+        as objective_key,
+    {{ sheet_text('objective_code') }} as objective_code,
+    {{ sheet_code('linked_type', 'linked_type_code') }} as linked_type_code,
+    {{ sheet_text('linked_code') }} as linked_code,
+    {{ sheet_number('weight', 9, 6) }} as weight,
+    {{ try_date('r.valid_from_on') }} as valid_from_on,
+    {{ try_date('r.valid_to_on') }} as valid_to_on,
+    {{ sheet_provenance() }}
+{{ sheet_rows('objective_link', has_scheme=false) }}
