@@ -32,10 +32,12 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(no_args_is_help=True, help="Deliveries that are paused, and rows that are held back.")
 app.add_typer(quarantine_app, name="quarantine")
-report_app = typer.Typer(no_args_is_help=True, help="Reports that funders ask for. They hold small numbers of people.")
-app.add_typer(report_app, name="report")
+instrument_app = typer.Typer(no_args_is_help=True, help="Outcome instruments: how they are scored and judged.")
+app.add_typer(instrument_app, name="instrument")
 kpi_app = typer.Typer(no_args_is_help=True, help="The KPI catalogue: definitions, and the checks that each carries.")
 app.add_typer(kpi_app, name="kpi")
+report_app = typer.Typer(no_args_is_help=True, help="Reports that funders ask for. They hold small numbers of people.")
+app.add_typer(report_app, name="report")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -136,6 +138,33 @@ def check(region: RegionOption) -> None:
         out.print(f"[{colour}]{finding.level:<8}[/{colour}] {escape(finding.source):<24} {escape(finding.message)}")
         worst = max(worst, 1 if finding.level == "error" else 0)
     raise typer.Exit(worst)
+
+
+@instrument_app.command("list")
+def list_instruments() -> None:
+    """Every instrument with its scores, cut-offs and reliable changes; ? and marks for what is not verified yet."""
+    from orchestration.instruments import InstrumentError
+    from orchestration.instruments.show import instrument_list
+
+    try:
+        out.print(instrument_list())
+    except InstrumentError as error:
+        raise fail(str(error), 2) from None
+
+
+@instrument_app.command("show")
+def show_instrument(
+    code: Annotated[str, typer.Argument(help="Code, as `trigpoint instrument list` has it.")],
+    version: Annotated[str | None, typer.Option("--version", help="Default: the latest.")] = None,
+) -> None:
+    """One definition: items, scores, bands, rules of programmes, licence, sources, marks and test vectors."""
+    from orchestration.instruments import InstrumentError
+    from orchestration.instruments.show import UnknownInstrumentError, instrument_page
+
+    try:
+        out.print(instrument_page(code, version))
+    except (InstrumentError, UnknownInstrumentError) as error:
+        raise fail(str(error), 2) from None
 
 
 @app.command()

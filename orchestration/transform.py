@@ -228,7 +228,10 @@ def kpi_catalogue() -> list[dict[str, Any]]:
 
 
 def warm_up(region: Region) -> None:
-    """Start dbt and have it parse the project, beside whatever comes before the build."""
+    """Start dbt and have it parse the project, beside whatever comes before the build.
+
+    The manifest is there already and may be being read: it is not written again.
+    """
     if _is_fresh(target_dir(region)):
         ensure_warehouse(region)
         dbt_process.warm_up(_invocation(region, ["parse", "--no-write-json"]))
