@@ -15,6 +15,7 @@ import duckdb
 
 from orchestration.landing import Landed
 from orchestration.region import OrganisationBlock, PeerGroupBlock, RangeBlock, Region
+from sources.benchmark.mapping import indicator_rows
 from sources.connector import connectors
 from sources.survey.mapping import survey_mapping_rows
 
@@ -60,10 +61,25 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
             items += item_rows
     _replace(connection, "survey_form", forms)
     _replace(connection, "survey_item", items)
+    measures: list[tuple[Any, ...]] = []
+    parts: list[tuple[Any, ...]] = []
+    for source in region.sources:
+        if connectors()[source.kind].domain == "benchmark":
+            measure_rows, part_rows = indicator_rows(source.id, source.mapping)
+            measures += measure_rows
+            parts += part_rows
+    _replace(connection, "indicator_measure", measures)
+    _replace(connection, "indicator_part", parts)
     _replace(
         connection,
         "kpi_target",
-        [(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on) for t in region.model.targets],
+        [
+            (
+                *(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on, t.tolerance_pct),
+                *(region.path.name, region.line_of("targets", position)),
+            )
+            for position, t in enumerate(region.model.targets)
+        ],
     )
     _replace(connection, "organisation_attribute", list(_attribute_rows(region.model.organisations)))
     _replace(connection, "peer_group", [row for group in region.model.peer_groups for row in _peer_group_rows(group)])
@@ -72,6 +88,9 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
         "spc_rebase",
         [(r.kpi, r.organisation or block.id, r.from_month, r.reason, r.approved_by) for r in region.model.rebases],
     )
+    _replace(connection, "value_set", region.value_sets)
+    programme = region.model.outcome_programme
+    _replace(connection, "outcome_programme", [(programme,)] if programme else [])
     connection.execute("UPDATE ops.run_context SET as_of = ?", [as_of])
     connection.execute("COMMIT")
 

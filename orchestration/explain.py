@@ -21,6 +21,9 @@ from rich.text import Text
 from orchestration.region import Region
 from orchestration.release import SERVED, latest, read_manifest
 
+_HUD_START = 10
+"""Month in which the financial year of HUD's measures begins, whatever an organisation's own."""
+
 
 class ExplainError(Exception):
     """The figure can't be explained; the message says why and what would work."""
@@ -62,7 +65,12 @@ def parse_period(text: str, financial_year_start: int) -> Period:
 
 
 def find_figure(
-    region: Region, kpi: str, period: str, organisation: str | None = None, release_id: str | None = None
+    region: Region,
+    kpi: str,
+    period: str,
+    organisation: str | None = None,
+    release_id: str | None = None,
+    slice_value: str | None = None,
 ) -> tuple[Path, Figure]:
     """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`."""
     folder = _release(region, release_id)
@@ -71,30 +79,51 @@ def find_figure(
         if organisation not in region.organisations:
             raise ExplainError(f"no organisation '{organisation}'; known: {', '.join(sorted(region.organisations))}")
         start = region.organisations[organisation].financial_year_start or start
-    wanted = parse_period(period, start)
     level, key = ("organisation", organisation) if organisation else ("region", region.id)
     with duckdb.connect(str(folder / SERVED), read_only=True) as served:
         definition = _one(served, "SELECT * FROM pub.pub_kpi_catalogue WHERE kpi_id = ? ORDER BY version DESC", [kpi])
         if definition is None:
             known = [row[0] for row in served.execute("SELECT kpi_id FROM pub.pub_kpi_catalogue ORDER BY 1").fetchall()]
             raise ExplainError(f"no KPI '{kpi}' in {folder.name}; published: {', '.join(known)}")
-        value = _one(
+        wanted = parse_period(period, _HUD_START if definition["calendar_code"] == "hud" else start)
+        values = _all(
             served,
             "SELECT * FROM pub.pub_kpi_timeseries WHERE kpi_id = ? AND level_code = ? AND level_key = ? "
-            "AND slice_code = 'all' AND period_type_code = ? AND period_start_on = ? ORDER BY version DESC",
-            [kpi, level, key, wanted.type_code, wanted.start_on],
+            "AND slice_code = ? AND period_type_code = ? AND period_start_on = ? ORDER BY slice_value, version DESC",
+            [kpi, level, key, definition["base_slice_code"], wanted.type_code, wanted.start_on],
         )
-    if value is None:
+    if not values:
         raise ExplainError(f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}")
-    members, refusal = _members(region, folder.name, kpi, organisation, value)
+    value = _of_slice(definition, values, slice_value)
+    members, refusal = _members(region, folder.name, definition, organisation, value)
     return folder, Figure(definition, value, members, refusal)
 
 
+def _of_slice(definition: dict[str, Any], values: list[dict[str, Any]], slice_value: str | None) -> dict[str, Any]:
+    """The one value that is meant, of a KPI that is always broken down."""
+    known = list(dict.fromkeys(value["slice_value"] for value in values))
+    if slice_value is None and len(known) > 1:
+        raise ExplainError(
+            f"{definition['kpi_id']} is published by {definition['base_slice_code']}; add --of with one of "
+            f"{', '.join(known)}"
+        )
+    for value in values:
+        if slice_value in (None, value["slice_value"]):
+            return value
+    raise ExplainError(f"{definition['kpi_id']} is not published for '{slice_value}'; there are: {', '.join(known)}")
+
+
 def explain_figure(
-    region: Region, kpi: str, period: str, organisation: str | None, release_id: str | None, limit: int
+    region: Region,
+    kpi: str,
+    period: str,
+    organisation: str | None,
+    release_id: str | None,
+    limit: int,
+    slice_value: str | None = None,
 ) -> RenderableType:
     """A figure for the terminal."""
-    folder, figure = find_figure(region, kpi, period, organisation, release_id)
+    folder, figure = find_figure(region, kpi, period, organisation, release_id, slice_value)
     manifest = read_manifest(folder)
     head = Table.grid(padding=(0, 2))
     for label, name in (
@@ -118,7 +147,7 @@ def explain_figure(
 def _published(value: dict[str, Any]) -> Table:
     table = Table(title="Published value", title_justify="left", show_header=False, box=None)
     for name, content in value.items():
-        if content is not None and name not in ("kpi_id", "version", "slice_code", "slice_value"):
+        if content not in (None, "all") and name not in ("kpi_id", "version"):
             table.add_row(name, str(content))
     return table
 
@@ -146,8 +175,9 @@ def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
 
 
 def _members(
-    region: Region, release_id: str, kpi: str, organisation: str | None, value: dict[str, Any]
+    region: Region, release_id: str, definition: dict[str, Any], organisation: str | None, value: dict[str, Any]
 ) -> tuple[list[dict[str, Any]] | None, str | None]:
+    kpi = definition["kpi_id"]
     path = region.members_dir / release_id / f"{kpi}.parquet"
     if not region.members_dir.exists():
         return None, "this copy of the region has no members/ folder; ask whoever runs the platform"
@@ -158,17 +188,22 @@ def _members(
     if not os.access(path, os.R_OK):
         return None, "members/ is restricted to the people who run the platform; ask one of them"
     with duckdb.connect() as connection:
-        # Rows of facts that already are of a level and period belong to those; others to every period that they meet.
+        # Rows of facts that already are of a level and period belong to those; others to every period that they meet,
+        # of a stock to the last month that the period has.
         found = connection.execute(
             "SELECT * FROM read_parquet($path) "
-            "WHERE CASE WHEN period_start_on IS NULL "
+            "WHERE version = $version AND base_slice_value = $slice AND CASE WHEN period_start_on IS NULL "
             "THEN anchor_on <= $end AND coalesce(anchor_end_on, DATE '9999-12-31') >= $start "
+            "AND ($stock_month IS NULL OR date_trunc('month', anchor_on) = $stock_month) "
             "AND ($organisation IS NULL OR organisation_id = $organisation) "
             "ELSE level_code = $level AND level_key = $key AND period_type_code = $type "
             "AND period_start_on = $start END "
             "ORDER BY in_denominator DESC, in_numerator DESC, anchor_on, member_key",
             {
                 "path": path.as_posix(),
+                "version": value["version"],
+                "slice": value["slice_value"],
+                "stock_month": _stock_month(region, release_id, definition, value),
                 "organisation": organisation,
                 "level": value["level_code"],
                 "key": value["level_key"],
@@ -179,6 +214,15 @@ def _members(
         )
         names = [d[0] for d in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()], None
+
+
+def _stock_month(region: Region, release_id: str, definition: dict[str, Any], value: dict[str, Any]) -> date | None:
+    """The month whose stock a figure is: the last of its period, or that of the as-of date."""
+    if not definition["is_stock"]:
+        return None
+    as_of = date.fromisoformat(read_manifest(region.releases_dir / release_id)["as_of"])
+    last: date = min(value["period_end_on"], as_of)
+    return last.replace(day=1)
 
 
 def _release(region: Region, release_id: str | None) -> Path:
@@ -193,8 +237,11 @@ def _release(region: Region, release_id: str | None) -> Path:
     return folder
 
 
-def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> dict[str, Any] | None:
+def _all(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> list[dict[str, Any]]:
     found = connection.execute(query, parameters)
     names = [d[0] for d in found.description or ()]
-    row = found.fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> dict[str, Any] | None:
+    return next(iter(_all(connection, query, parameters)), None)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +20,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from orchestration.instruments.known import (
+    ValueSetError,
+    awaited_value_sets,
+    known_items,
+    known_programmes,
+    read_value_set,
+)
 from orchestration.yaml_lines import Loc, key_lines, place, sentence
-from sources.connector import connectors
+from sources.connector import MappingProblem, connectors
+from sources.survey.mapping import parse_mapping
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Month = Annotated[int, Field(ge=1, le=12)]
@@ -106,6 +115,7 @@ class TargetBlock(_Strict):
     period_type: Literal["month", "quarter", "financial_year", "rolling12"]
     period_start: date
     target: float
+    tolerance_pct: float = Field(default=0, ge=0, description="Missed by no more per cent of the target: amber.")
     set_on: date
 
 
@@ -155,6 +165,14 @@ class RebaseBlock(_Strict):
     approved_by: str = Field(min_length=1)
 
 
+class ValueSetBlock(_Strict):
+    """A table of health-state indices that may not be shipped: a CSV file with the columns state and index."""
+
+    instrument: str
+    code: str = Field(description="Code of the value set in the instrument's definition.")
+    file: str = Field(description="Relative to the region file.")
+
+
 class SchedulesBlock(_Strict):
     """Cron expressions in the region's time zone."""
 
@@ -176,6 +194,10 @@ class RegionFile(_Strict):
     targets: list[TargetBlock] = Field(default_factory=list)
     peer_groups: list[PeerGroupBlock] = Field(default_factory=list)
     rebases: list[RebaseBlock] = Field(default_factory=list)
+    value_sets: list[ValueSetBlock] = Field(default_factory=list)
+    outcome_programme: str | None = Field(
+        default=None, description="Whose rules judge courses (instruments/programmes.yml). Default: talking_therapies."
+    )
     schedules: SchedulesBlock = SchedulesBlock()
     disclosure: DisclosureBlock = DisclosureBlock()
 
@@ -183,8 +205,9 @@ class RegionFile(_Strict):
 class Region:
     """A region file in its place: the model, and the paths of deliveries and state beside it."""
 
-    def __init__(self, path: Path, model: RegionFile):
+    def __init__(self, path: Path, model: RegionFile, lines: Mapping[Loc, int] | None = None):
         self.path = path
+        self._lines = lines or {}
         self.root = path.parent
         self.model = model
 
@@ -199,6 +222,10 @@ class Region:
     @cached_property
     def organisations(self) -> dict[str, OrganisationBlock]:
         return {organisation.id: organisation for organisation in self.model.organisations}
+
+    def line_of(self, *key: str | int) -> int | None:
+        """The line of the region file on which a key stands; None if the region was not read from a file."""
+        return self._lines.get(key)
 
     def source(self, source_id: str) -> SourceBlock:
         """The source with this id; KeyError if there is none."""
@@ -217,6 +244,16 @@ class Region:
             (p for p in found if not p.name.startswith((".", "~$")) and p.suffix != ".part"),
             key=lambda p: p.as_posix(),
         )
+
+    @property
+    def value_sets(self) -> list[tuple[str, str, int, Decimal]]:
+        """Value set, instrument, state and index of every table that the region brings."""
+        awaited = awaited_value_sets()
+        return [
+            (block.code, block.instrument, state, index)
+            for block in self.model.value_sets
+            for state, index in read_value_set(self.root / block.file, awaited[block.instrument, block.code])
+        ]
 
     @property
     def landing_dir(self) -> Path:
@@ -279,10 +316,10 @@ def load_region(path: Path) -> Region:
         model = RegionFile.model_validate(data)
     except ValidationError as error:
         raise RegionFileError([sentence(path.name, lines, e) for e in error.errors()]) from error
-    problems = list(_cross_checks(path.name, lines, model))
+    problems = list(_cross_checks(path, lines, model))
     if problems:
         raise RegionFileError(problems)
-    return Region(path, model)
+    return Region(path, model, lines)
 
 
 def json_schema() -> str:
@@ -290,7 +327,8 @@ def json_schema() -> str:
     return json.dumps(RegionFile.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
-def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
+def _cross_checks(path: Path, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
+    name = path.name
     yield from _repeated(name, lines, "organisations", [o.id for o in model.organisations])
     yield from _repeated(name, lines, "sources", [s.id for s in model.sources])
     known = {organisation.id for organisation in model.organisations}
@@ -305,7 +343,8 @@ def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterab
             yield f"{where}: unknown kind '{source.kind}'; known kinds: {', '.join(sorted(kinds))}"
             continue
         for problem in kinds[source.kind].check_mapping(source.mapping):
-            yield f"{place(name, lines, (*at, 'mapping'))}: {problem}"
+            within = problem.at if isinstance(problem, MappingProblem) else ()
+            yield f"{place(name, lines, (*at, 'mapping', *within))}: {problem}"
     for index, target in enumerate(model.targets):
         if target.organisation is not None and target.organisation not in known:
             where = place(name, lines, ("targets", index, "organisation"))
@@ -317,6 +356,50 @@ def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterab
             if attribute not in attributes:
                 where = place(name, lines, ("peer_groups", index))
                 yield f"{where}: no organisation has the attribute '{attribute}'; add it under attributes"
+
+    yield from _instrument_problems(path, lines, model)
+
+
+def _instrument_problems(path: Path, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
+    """What the region file says of instruments that no definition knows."""
+    programmes = known_programmes()
+    if model.outcome_programme is not None and model.outcome_programme not in programmes:
+        where = place(path.name, lines, ("outcome_programme",))
+        yield f"{where}: no programme '{model.outcome_programme}'; known: {', '.join(programmes)}"
+    for index, source in enumerate(model.sources):
+        kind = connectors().get(source.kind)
+        if kind is None or kind.domain != "survey" or kind.check_mapping(source.mapping):
+            continue
+        where = place(path.name, lines, ("sources", index, "mapping"))
+        yield from (f"{where}: {problem}" for problem in unknown_items(source.mapping))
+    awaited = awaited_value_sets()
+    for index, value_set in enumerate(model.value_sets):
+        where = place(path.name, lines, ("value_sets", index))
+        states = awaited.get((value_set.instrument, value_set.code))
+        if states is None:
+            known = ", ".join(f"{code} of {instrument}" for instrument, code in sorted(awaited))
+            yield f"{where}: no value set '{value_set.code}' is awaited for {value_set.instrument}; known: {known}"
+            continue
+        try:
+            read_value_set(path.parent / value_set.file, states)
+        except ValueSetError as error:
+            yield f"{where}: {error}"
+
+
+def unknown_items(mapping: Mapping[str, Any]) -> Iterable[str]:
+    """Questions of a survey mapping that are mapped to what no instrument has."""
+    known = known_items()
+    for code, form in sorted(parse_mapping(mapping).forms.items()):
+        for instrument, numbers in sorted(form.items.items()):
+            if instrument not in known:
+                yield f"form '{code}': no instrument '{instrument}'; see `trigpoint instrument list`"
+                continue
+            for question, number in numbers.items():
+                if number not in known[instrument]:
+                    yield (
+                        f"form '{code}': '{question}' is mapped to item {number} of {instrument}, "
+                        f"which has items {min(known[instrument])} to {max(known[instrument])}"
+                    )
 
 
 def _repeated(name: str, lines: dict[Loc, int], block: str, ids: list[str]) -> Iterable[str]:

@@ -42,20 +42,18 @@ charted as (
 
 -- A target holds from its period on, and only if it was set before the month began.
 targeted as (
-    select c.series_key, c.point_on, cast(t.target as double) as target
+    select c.series_key, c.point_on, cast(t.target_value as double) as target
     from series as c
-    inner join {{ source('ops', 'kpi_target') }} as t
+    inner join {{ ref('fct_target') }} as t
         on c.kpi_id = t.kpi_id
-        and c.point_on >= t.period_start
+        and c.level_code = t.level_code
+        and c.level_key = t.level_key
+        and c.point_on >= t.period_start_on
         and c.point_on >= t.set_on
-        and (
-            (c.level_code = 'organisation' and c.level_key = t.organisation_id)
-            or (c.level_code = 'region' and t.organisation_id is null)
-        )
     qualify row_number() over (
         partition by c.series_key, c.point_on
-        order by t.period_start desc nulls last, t.set_on desc nulls last, t.period_type asc nulls last,
-            t.target asc nulls last
+        order by t.period_start_on desc nulls last, t.set_on desc nulls last, t.period_type_code asc nulls last,
+            t.target_value asc nulls last
     ) = 1
 )
 
