@@ -76,7 +76,7 @@ select
                 when 'internal' then 1 when 'local' then 2 when 'funder' then 3 when 'regional' then 4 else 5
             end asc nulls last,
             j.target_key asc nulls last
-    ) = 1 as is_headline,
+    ) = 1 as is_leading_target,
     j.value,
     j.target,
     j.tolerance_pct,

@@ -80,7 +80,7 @@ charted as (
 
 targeted as (
     select g.*, 'all' as slice_code from {{ ref('fct_performance_gap') }} as g
-    where g.is_headline
+    where g.is_leading_target
 )
 
 select
