@@ -50,6 +50,7 @@ charted as (
     ) as j
     inner join {{ ref('fct_spc_point') }} as c
         on j.kpi_id = c.kpi_id and j.version = c.version and j.level_code = c.level_code and j.level_key = c.level_key
+        and c.slice_code = 'all' and c.period_type_code = 'month'
         and c.period_start_on between j.period_start_on and j.period_end_on
     qualify row_number() over (
         partition by j.kpi_id, j.version, j.level_code, j.level_key, j.period_type_code, j.period_start_on
