@@ -1,10 +1,10 @@
-"""The ledger of definitions: what every version of a definition meant when it was first used.
+"""The ledger of definitions: what every version meant when it was first used. KPIs and instruments have one each.
 
-What belongs here: the file of (code, version, sha256) rows, which grows and never changes, and what is wrong when
-definitions and ledger disagree. What does not: what a definition holds (KPIs and instruments say what of it counts).
+What belongs here: the file, which grows and never changes, and what is wrong when definitions and ledger disagree. What
+does not: what of a definition counts (``kpi_definitions``, ``instruments.ledger``).
 
 A figure names the version of its definition. So a definition that changes what it counts is another version: the old
-hash stays, and a definition whose hash differs from the ledger's is refused.
+hash stays, and a definition whose hash differs from the ledger's, or that is gone, is refused.
 """
 
 from __future__ import annotations
@@ -13,63 +13,65 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Key = tuple[str, str]
-"""(code, version)."""
+Key = tuple[str, ...]
+"""Code and version, and where versions have them a part."""
 
-_HEADER = ["code", "version", "sha256"]
+Ledger = Mapping[Key, str]
+"""Key → sha256."""
+
+_HASH = "sha256"
 
 
 @dataclass(frozen=True)
-class Disagreement:
-    """A definition that the ledger does not hold as it stands."""
+class Broken:
+    """A definition that was in the ledger and is no longer what it was."""
 
     key: Key
-    is_changed: bool
-    """The ledger holds another definition of this version; else it holds none."""
-
-    def sentence(self, record_with: str) -> str:
-        """What is wrong and how to mend it."""
-        code, version = self.key
-        if self.is_changed:
-            return (
-                f"{code} version {version} no longer means what it meant when it was first used. Undo the change, or "
-                f"give the new definition a new version and end the old one's validity"
-            )
-        return f"{code} version {version} is not in the ledger yet. Run `{record_with}` and commit what it adds"
+    is_gone: bool
 
 
-def digest(content: Mapping[str, Any]) -> str:
-    """sha256 of what counts of a definition, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+def digest(content: Any) -> str:
+    """sha256 of what counts of a definition, whatever the order of its keys, and whether it says 9.50 or 9.5."""
+    return hashlib.sha256(json.dumps(_canonical(content), sort_keys=True, default=str).encode()).hexdigest()
 
 
-def read(path: Path) -> dict[Key, str]:
-    """Hashes by code and version. An absent file is an empty ledger."""
+def read(path: Path) -> Ledger:
+    """What was used so far; nothing where there is no ledger yet. The last column is the hash, the others the key."""
     if not path.exists():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {(row["code"], row["version"]): row["sha256"] for row in csv.DictReader(file)}
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+    return {tuple(row[:-1]): row[-1] for row in rows[1:]}
 
 
-def compare(path: Path, current: Mapping[Key, str]) -> list[Disagreement]:
-    """What the ledger does not hold as it stands, in order of code and version."""
-    held = read(path)
-    return [Disagreement(key, is_changed=key in held) for key, sha in sorted(current.items()) if held.get(key) != sha]
+def as_text(columns: Sequence[str], ledger: Ledger) -> str:
+    """The ledger's file."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((*columns, _HASH))
+    writer.writerows((*key, sha256) for key, sha256 in sorted(ledger.items()))
+    return out.getvalue()
 
 
-def record(path: Path, current: Mapping[Key, str]) -> list[Key]:
-    """Add what is new. Rows that are there stay as they are, also of definitions that are gone or were changed."""
-    held = read(path)
-    added = sorted(key for key in current if key not in held)
-    rows = held | {key: current[key] for key in added}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_HEADER)
-    writer.writerows([*key, rows[key]] for key in sorted(rows))
-    path.write_text(text.getvalue(), encoding="utf-8")
-    return added
+def broken(released: Ledger, now: Ledger) -> list[Broken]:
+    """What is in the ledger and is no longer as it was, in order of keys."""
+    return [Broken(key, key not in now) for key, sha256 in sorted(released.items()) if now.get(key) != sha256]
+
+
+def _canonical(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {_canonical_text(str(key)): _canonical(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_canonical(value) for value in content]
+    return _canonical_text(content) if isinstance(content, str) else content
+
+
+def _canonical_text(text: str) -> str:
+    head, dot, tail = text.partition(".")
+    if dot and head.lstrip("-").isdigit() and tail.isdigit():
+        return f"{head}.{tail.rstrip('0')}".rstrip(".")
+    return text

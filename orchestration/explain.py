@@ -194,7 +194,7 @@ def _members(
             "SELECT * FROM read_parquet($path) "
             "WHERE version = $version AND base_slice_value = $slice AND CASE WHEN period_start_on IS NULL "
             "THEN anchor_on <= $end AND coalesce(anchor_end_on, DATE '9999-12-31') >= $start "
-            "AND ($stock_month IS NULL OR anchor_on = $stock_month) "
+            "AND ($stock_month IS NULL OR date_trunc('month', anchor_on) = $stock_month) "
             "AND ($organisation IS NULL OR organisation_id = $organisation) "
             "ELSE level_code = $level AND level_key = $key AND period_type_code = $type "
             "AND period_start_on = $start END "

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration import definition_ledger, transform
-from orchestration.kpi import Kpi, catalogue
-from orchestration.kpi_definitions import LEDGER, RECORD_WITH, digests
+from orchestration.kpi import CatalogueError, Kpi, catalogue
+from orchestration.kpi_definitions import LEDGER, LEDGER_COLUMNS, RECORD_WITH, broken_sentence, digests
 from orchestration.region import Region
 from orchestration.warehouse import connect
 
@@ -43,15 +43,23 @@ class Verdict:
 
 
 def record() -> list[str]:
-    """Add new definitions to the ledger. Returns their ids and versions. Raises :class:`CatalogueError`."""
-    return [f"{code} version {version}" for code, version in definition_ledger.record(LEDGER, digests(catalogue()))]
+    """Add new definitions to the ledger; what is there stays. Returns their ids and versions.
+
+    Raises :class:`CatalogueError`, also if definitions of the ledger were changed.
+    """
+    released, now = definition_ledger.read(LEDGER), digests(catalogue())
+    if broken := definition_ledger.broken(released, now):
+        raise CatalogueError([broken_sentence(found) for found in broken])
+    LEDGER.write_text(definition_ledger.as_text(LEDGER_COLUMNS, now), encoding="utf-8")
+    return [f"{kpi_id} version {version}" for kpi_id, version in sorted(now.keys() - released.keys())]
 
 
 def check(region: Region, *, formulas: bool, tell: Callable[[str], None]) -> list[Verdict]:
     """Run every KPI's own checks on the region's warehouse as it is. Raises :class:`CatalogueError`."""
     tell("reading the catalogue")
     verdicts = [Verdict(kpi) for kpi in catalogue()]
-    _check_ledger(verdicts)
+    if gone := _check_ledger(verdicts):
+        raise CatalogueError(gone)
     if formulas:
         tell("testing the formulas of the facts")
         _check_formulas(region, verdicts)
@@ -67,10 +75,18 @@ def check(region: Region, *, formulas: bool, tell: Callable[[str], None]) -> lis
     return verdicts
 
 
-def _check_ledger(verdicts: Sequence[Verdict]) -> None:
+def _check_ledger(verdicts: Sequence[Verdict]) -> list[str]:
+    """Mark definitions that the ledger does not hold as they stand. Returns what is gone from the catalogue."""
     by_key = {(v.kpi["kpi_id"], str(v.kpi["version"])): v for v in verdicts}
-    for wrong in definition_ledger.compare(LEDGER, digests([v.kpi for v in verdicts])):
-        by_key[wrong.key].problems.append(wrong.sentence(RECORD_WITH))
+    released, now = definition_ledger.read(LEDGER), digests([v.kpi for v in verdicts])
+    gone: list[str] = []
+    for found in definition_ledger.broken(released, now):
+        (gone if found.is_gone else by_key[found.key[0], found.key[1]].problems).append(broken_sentence(found))
+    for kpi_id, version in now.keys() - released.keys():
+        by_key[kpi_id, version].problems.append(
+            f"is not in the ledger yet; run `{RECORD_WITH}` and commit what it adds"
+        )
+    return gone
 
 
 def _facts(kpi: Kpi) -> set[str]:
@@ -167,7 +183,7 @@ def _in_period(kpi: Kpi, *, is_rolled: bool) -> str:
         )
     if kpi["is_stock"]:
         return (
-            "m.anchor_on = least(date_trunc('month', f.period_end_on), "
+            "date_trunc('month', m.anchor_on) = least(date_trunc('month', f.period_end_on), "
             "(SELECT date_trunc('month', as_of) FROM ops.run_context))"
         )
     return "m.anchor_on BETWEEN f.period_start_on AND f.period_end_on"

@@ -15,12 +15,13 @@ from typing import Any
 import yaml
 
 from orchestration import definition_ledger
-from orchestration.definition_ledger import Key
+from orchestration.definition_ledger import Broken, Ledger
 from orchestration.project import DBT_PROJECT
 from orchestration.yaml_lines import Loc, key_lines
 
 CATALOGUE = DBT_PROJECT / "models" / "kpi" / "catalogue"
-LEDGER = CATALOGUE / "ledger.csv"
+LEDGER = CATALOGUE / "released.csv"
+LEDGER_COLUMNS = ("kpi_id", "version")
 RECORD_WITH = "trigpoint kpi record"
 
 _PROBLEM = re.compile(r"^\s*(?P<kind>KPI metric|semantic model) '(?P<name>[^']+)' \((?P<file>[^)]+)\): (?P<text>.*)$")
@@ -104,6 +105,16 @@ def _measure(measure: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: measure[name] for name in _MEASURE_FIELDS} if measure else None
 
 
-def digests(kpis: Sequence[Mapping[str, Any]]) -> dict[Key, str]:
+def digests(kpis: Sequence[Mapping[str, Any]]) -> Ledger:
     """Hashes of a catalogue by id and version."""
     return {(kpi["kpi_id"], str(kpi["version"])): digest(kpi) for kpi in kpis}
+
+
+def broken_sentence(found: Broken) -> str:
+    """What is wrong with a definition that the ledger knows otherwise, and the mend."""
+    kpi_id, version = found.key
+    what = "is gone from the catalogue" if found.is_gone else "no longer means what it meant when it was first used"
+    return (
+        f"{kpi_id} version {version} {what}. Put it back as it was; write the new definition as a metric of its own "
+        f"with the next version and its valid_from, and end the old one with valid_to the day before"
+    )

@@ -1,7 +1,8 @@
 """Releases: immutable folders with what BI and regional bodies may see, and the pins that they can be made from again.
 
 What belongs here: pins, release ids, the files of a release, the frozen members beside it, and moving ``latest``. What
-does not: whether a release may be published (the gate in ``pipeline``), and protecting small numbers (``dbt_project``).
+does not: what its pages show (``catalogue``), whether it may be published (the gate in ``pipeline``), and protecting
+small numbers (``dbt_project``).
 
 A release is built beside its place and renamed: it is complete or absent. The time of making is noted in
 ``releases/made.jsonl`` and is no part of what is hashed.
@@ -23,6 +24,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.catalogue import About, write_catalogue
 from orchestration.ledger import JsonLines
 from orchestration.project import code_fingerprint, dbt_fingerprint, product_version, suites_fingerprint
 from orchestration.region import Region
@@ -117,6 +119,9 @@ class Draft:
             _write_rows(self._folder / "kpi_catalogue.csv", catalogue)
         dictionary = _dictionary(self._folder, self._models)
         _write_csv(self._folder / "dictionary.csv", ["table", "column", "type", "description"], dictionary)
+        tell("drawing_catalogue", release=self._pins.release_id)
+        region, pins = self._region.model.region, self._pins
+        write_catalogue(self._folder, SERVED, About(region.name, pins.release_id, pins.as_of.isoformat()))
 
     def publish(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Add what the gate said, and make it the release of its pins. The caller has passed the gate."""

@@ -150,7 +150,9 @@ def compile_models(region: Region) -> Path:
 
 def compiled(region: Region, analysis: str, variables: Mapping[str, str]) -> str:
     """The SQL of one of the project's analyses with these variables; it runs on a warehouse that has been built."""
-    results = _invoke(region, ["compile", "--select", analysis, "--vars", json.dumps(dict(variables))])
+    # In a folder of its own: other variables would have the next run parse the whole project again.
+    folder = target_dir(region).with_name("dbt_analyses")
+    results = _invoke(region, ["compile", "--select", analysis, "--vars", json.dumps(dict(variables))], target=folder)
     found = [result.compiled for result in results if result.unique_id.endswith(f".{analysis}")]
     if not found:
         raise BuildError([(analysis, "there is no analysis of this name")])
@@ -226,24 +228,30 @@ def kpi_catalogue() -> list[dict[str, Any]]:
 
 
 def warm_up(region: Region) -> None:
-    """Start dbt and have it parse the project, beside whatever comes before the build."""
+    """Start dbt and have it parse the project, beside whatever comes before the build.
+
+    The manifest is there already and may be being read: it is not written again.
+    """
     if _is_fresh(target_dir(region)):
         ensure_warehouse(region)
         dbt_process.warm_up(_invocation(region, ["parse", "--no-write-json"]))
 
 
 def _invoke(
-    region: Region, arguments: list[str], on_node: Callable[[str, str], None] = lambda _node, _status: None
+    region: Region,
+    arguments: list[str],
+    on_node: Callable[[str, str], None] = lambda _node, _status: None,
+    target: Path | None = None,
 ) -> list[NodeResult]:
-    target_dir(region).mkdir(parents=True, exist_ok=True)
+    (target or target_dir(region)).mkdir(parents=True, exist_ok=True)
     try:
-        return dbt_process.invoke(_invocation(region, arguments), on_node)
+        return dbt_process.invoke(_invocation(region, arguments, target), on_node)
     except dbt_process.DbtError as error:
         raise BuildError([("dbt", str(error))]) from error
 
 
-def _invocation(region: Region, arguments: list[str]) -> dbt_process.Invocation:
-    target = target_dir(region).resolve()
+def _invocation(region: Region, arguments: list[str], target: Path | None = None) -> dbt_process.Invocation:
+    target = (target or target_dir(region)).resolve()
     places = [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target), "--log-path", str(target / "logs")),

@@ -16,10 +16,16 @@ from orchestration.project import DBT_PROJECT
 def model_sql(path: str) -> str:
     """A model below ``models/`` as SQL for DuckDB: ``ref('x')`` is table x, ``source('a', 'b')`` is table a_b, and an
     incremental model is built from nothing."""
+    return project_sql(f"models/{path}")
+
+
+def project_sql(path: str, **variables: object) -> str:
+    """Any SQL file of the dbt project, an analysis too, as :func:`model_sql` does it; ``variables`` are dbt's vars."""
     macros = "\n".join(file.read_text(encoding="utf-8") for file in sorted((DBT_PROJECT / "macros").rglob("*.sql")))
-    text = (DBT_PROJECT / "models" / path).read_text(encoding="utf-8")
+    text = (DBT_PROJECT / path).read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=False, extensions=["jinja2.ext.do"])  # noqa: S701  SQL, not HTML
     context = _Context(environment, macros)
+    context.names["var"] = lambda name, default=None: variables.get(name, default)
     return environment.from_string(macros + text).render(**context.names)
 
 

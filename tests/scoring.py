@@ -17,6 +17,7 @@ from orchestration.instruments import COLUMNS, Instrument, Programme, Vector, se
 from orchestration.instruments.seeds import text_of
 from orchestration.project import DBT_PROJECT
 from tests.dbt_macros import render
+from tests.models import model_sql
 from tests.tables import create_table
 
 Answer = tuple[Any, ...]
@@ -40,11 +41,16 @@ _ADMINISTRATION = {
     "supplied_score": "decimal(9,4)",
     "item_answer_count": "integer",
 }
-_SEEDS = "'ref_instrument_scale', 'ref_instrument_member', 'ref_score_lookup'"
 _ITEM = render("{{ scored_items('answer', 'ref_instrument_item') }}", "assessment")
-_SCORE = render(f"{{{{ all_scale_scores('item', {_SEEDS}) }}}}", "assessment")
+_SCORE = model_sql("core/assessment/fct_assessment_score.sql")
+_VALUE_SET = {
+    "value_set_code": "varchar",
+    "instrument_code": "varchar",
+    "state": "integer",
+    "index_value": "decimal(9,4)",
+}
 _HEADLINE = render(
-    "{{ headline_scores('administration', 'ref_instrument', 'ref_instrument_scale', 'ref_score_lookup', 'named') }}",
+    "{{ headline_scores('administration', 'ref_instrument', 'ref_instrument_scale', 'ref_score_lookup', 'score') }}",
     "assessment",
 )
 _CASE = render("{{ is_case('s.score', 'r.caseness_operator', 'r.caseness_value') }}", "assessment")
@@ -52,7 +58,7 @@ _CASE = render("{{ is_case('s.score', 'r.caseness_operator', 'r.caseness_value')
 
 @dataclass(frozen=True)
 class Scored:
-    """Tables ``item``, ``score`` and ``headline``, and the seeds that they were scored by."""
+    """Tables ``item``, ``score`` and, where totals were supplied, ``headline``; and the seeds they were scored by."""
 
     connection: duckdb.DuckDBPyConnection
 
@@ -73,12 +79,27 @@ class Scored:
         return dict(zip(names, found[0], strict=True))
 
 
-def score_answers(instruments: Sequence[Instrument], answers: Sequence[Answer]) -> Scored:
-    """Score answers by the latest version of each instrument."""
+def score_answers(
+    instruments: Sequence[Instrument], answers: Sequence[Answer], value_sets: Sequence[Sequence[Any]] = ()
+) -> Scored:
+    """Score answers by the latest version of each instrument. ``value_sets``: value set, instrument, state, index."""
     versions = {i.code: i.version for i in instruments}
     connection = duckdb.connect()
     create_seeds(connection, instruments)
+    _create(connection, "ops_value_set", _VALUE_SET, value_sets)
     _score(connection, [(*_padded(answer), versions[answer[1]]) for answer in answers])
+    return Scored(connection)
+
+
+def score_supplied(instruments: Sequence[Instrument], supplied: Sequence[tuple[str, str, Any]]) -> Scored:
+    """Score what came as scores without answers: assessment, instrument, score."""
+    versions = {i.code: i.version for i in instruments}
+    connection = duckdb.connect()
+    create_seeds(connection, instruments)
+    _create(connection, "ops_value_set", _VALUE_SET, [])
+    _score(connection, [])
+    given = [(key, code, versions[code], None, value, 0) for key, code, value in supplied]
+    _headline(connection, given)
     return Scored(connection)
 
 
@@ -86,6 +107,7 @@ def score_vectors(instruments: Sequence[Instrument]) -> Scored:
     """Score every vector of every definition in one go."""
     connection = duckdb.connect()
     create_seeds(connection, instruments)
+    _create(connection, "ops_value_set", _VALUE_SET, [])
     numbered = [(i, index, vector) for i in instruments for index, vector in enumerate(i.vectors)]
     _score(connection, [row for i, index, vector in numbered for row in _vector_rows(i, index, vector)])
     given = [
@@ -95,9 +117,7 @@ def score_vectors(instruments: Sequence[Instrument]) -> Scored:
         )
         for i, index, vector in numbered
     ]
-    _create(connection, "administration", _ADMINISTRATION, given)
-    connection.execute("CREATE VIEW named AS SELECT *, basis_code AS score_basis_code FROM score")
-    connection.execute(f"CREATE TABLE headline AS {_HEADLINE}")
+    _headline(connection, given)
     connection.execute(f"CREATE TABLE vector AS {_VECTOR}")
     return Scored(connection)
 
@@ -109,7 +129,7 @@ _VECTOR = f"""
         FROM headline WHERE headline_scale_code IS NOT NULL
         UNION ALL
         SELECT s.assessment_key, s.instrument_code, s.instrument_version, s.scale_code, s.score, s.raw_total,
-            s.basis_code, s.answered_count, NULL, NULL
+            s.score_basis_code, s.answered_count, NULL, NULL
         FROM score AS s JOIN headline AS h ON h.assessment_key = s.assessment_key
         WHERE h.headline_scale_code IS DISTINCT FROM s.scale_code
     )
@@ -131,7 +151,13 @@ _VECTOR = f"""
 def _score(connection: duckdb.DuckDBPyConnection, answers: Sequence[Answer]) -> None:
     _create(connection, "answer", _ANSWER, answers)
     connection.execute(f"CREATE TABLE item AS SELECT * REPLACE (reason_code AS missing_reason_code) FROM ({_ITEM})")
+    connection.execute("CREATE VIEW fct_assessment_item AS SELECT *, 'p' AS source_person_key FROM item")
     connection.execute(f"CREATE TABLE score AS {_SCORE}")
+
+
+def _headline(connection: duckdb.DuckDBPyConnection, given: Sequence[Sequence[Any]]) -> None:
+    _create(connection, "administration", _ADMINISTRATION, given)
+    connection.execute(f"CREATE TABLE headline AS {_HEADLINE}")
 
 
 def _padded(answer: Answer) -> Answer:

@@ -8,7 +8,6 @@
     with comparable as (
         select
             s.*,
-            s.period_end_on = max(s.period_end_on) over (partition by s.comparison_key) as is_last_period,
             case
                 when s.denominator > 0 and s.numerator >= 0 and s.statistic_code = 'proportion' then 'proportion'
                 when s.denominator > 0 and s.numerator >= 0 and s.statistic_code = 'rate' then 'ratio'
@@ -22,14 +21,31 @@
                 s.origin_code = 'external' and s.level_code <> 'national'
                 or s.level_code = 'organisation' and s.period_type_code in ('quarter', 'financial_year', 'rolling12')
             )
+    ),
+
+    last_period as (
+        select comparison_key, max(period_end_on) as last_end_on
+        from comparable
+        group by comparison_key
+    ),
+
+    dated as (
+        select c.*, c.period_end_on = l.last_end_on as is_last_period
+        from comparable as c
+        inner join last_period as l on c.comparison_key = l.comparison_key
     )
 
-    select c.*, cast('all' as string) as peer_group_code, cast('all' as string) as subject_code
-    from comparable as c
+    select d.*, cast('all' as string) as peer_group_code, cast('all' as string) as subject_code
+    from dated as d
     union all
-    select c.*, p.peer_group_code, p.subject_code
-    from comparable as c
+    select d.*, p.peer_group_code, p.subject_code
+    from dated as d
     inner join {{ ref('bridge_peer_group') }} as p
-        on c.level_key = p.member_code and (p.subject_code = 'all' or c.is_last_period)
+        on d.level_key = p.member_code and (p.subject_code = 'all' or d.is_last_period)
     )
+{%- endmacro %}
+
+{#- A value that the statistic can take: a proportion does not leave 0 to 100 %. -#}
+{% macro possible_value(value, statistic, multiplier) -%}
+    case when {{ statistic }} = 'proportion' then least(greatest({{ value }}, 0e0), {{ multiplier }}) else {{ value }} end
 {%- endmacro %}

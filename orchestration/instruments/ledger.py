@@ -9,22 +9,17 @@ a scale. So a rule for another programme may join a released version, and none o
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestration import definition_ledger
+from orchestration.definition_ledger import Ledger
 from orchestration.instruments.definition import Instrument
 from orchestration.instruments.reading import DEFINITIONS
 
 LEDGER = "released.csv"
-_COLUMNS = ("instrument_code", "instrument_version", "part", "sha256")
-
-Part = tuple[str, str, str]
-Ledger = Mapping[Part, str]
+_COLUMNS = ("instrument_code", "instrument_version", "part")
 
 _SCORING = {
     "code", "version", "valid_from", "use", "respondent", "direction", "items", "headline", "measures", "scales",
@@ -34,7 +29,7 @@ _SCORING = {
 def fingerprints(instruments: Sequence[Instrument]) -> Ledger:
     """Every part of every version with its fingerprint."""
     return {
-        (instrument.code, instrument.version, part): _hash(content)
+        (instrument.code, instrument.version, part): definition_ledger.digest(content)
         for instrument in instruments
         for part, content in _parts(instrument).items()
     }
@@ -42,35 +37,25 @@ def fingerprints(instruments: Sequence[Instrument]) -> Ledger:
 
 def read_ledger(folder: Path = DEFINITIONS) -> Ledger:
     """What was released so far; nothing where there is no ledger yet."""
-    path = folder / LEDGER
-    if not path.exists():
-        return {}
-    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
-    return {(r["instrument_code"], r["instrument_version"], r["part"]): r["sha256"] for r in rows}
+    return definition_ledger.read(folder / LEDGER)
 
 
 def broken_promises(released: Ledger, now: Ledger) -> list[str]:
     """What was released and is no longer as it was, each a sentence with the mend."""
     problems = []
-    for (code, version, part), sha256 in sorted(released.items()):
-        found = now.get((code, version, part))
-        if found == sha256:
-            continue
-        what = "is gone" if found is None else "has changed"
+    for found in definition_ledger.broken(released, now):
+        code, version, part = found.key
         problems.append(
-            f"{code}, version {version}: {part} {what} since it was released. Put it back as it was, and write the new "
-            f"definition as a version of its own (such as {code}_{_next(version)}.yml, with valid_from)."
+            f"{code}, version {version}: {part} {'is gone' if found.is_gone else 'has changed'} since it was released. "
+            f"Put it back as it was, and write the new definition as a version of its own (such as "
+            f"{code}_{_next(version)}.yml, with valid_from)."
         )
     return problems
 
 
 def as_text(ledger: Ledger) -> str:
     """The ledger's file."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows((*part, sha256) for part, sha256 in sorted(ledger.items()))
-    return out.getvalue()
+    return definition_ledger.as_text(_COLUMNS, ledger)
 
 
 def _parts(instrument: Instrument) -> dict[str, Any]:
@@ -85,26 +70,6 @@ def _parts(instrument: Instrument) -> dict[str, Any]:
             exclude_defaults=True,
         )
     return parts
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(_canonical(content), sort_keys=True).encode()).hexdigest()
-
-
-def _canonical(content: Any) -> Any:
-    """Without differences that mean nothing, such as 9.50 for 9.5."""
-    if isinstance(content, dict):
-        return {_canonical_text(str(key)): _canonical(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_canonical(value) for value in content]
-    return _canonical_text(content) if isinstance(content, str) else content
-
-
-def _canonical_text(text: str) -> str:
-    head, dot, tail = text.partition(".")
-    if dot and head.lstrip("-").isdigit() and tail.isdigit():
-        return f"{head}.{tail.rstrip('0')}".rstrip(".")
-    return text
 
 
 def _next(version: str) -> str:

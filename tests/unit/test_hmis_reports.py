@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -93,21 +94,38 @@ TABLES: Mapping[str, Mapping[str, tuple[str, Any]]] = {
 """Columns that the reports read, with a value for those that a case does not state."""
 
 
-def database(**rows: list[Row]) -> duckdb.DuckDBPyConnection:
-    """Tables with these rows."""
-    connection = duckdb.connect()
-    for table, columns in TABLES.items():
-        listed = ", ".join(f"{name} {type_name}" for name, (type_name, _default) in columns.items())
-        connection.execute(f"CREATE TABLE {table} ({listed})")
-        for row in rows.get(table, []):
-            assert set(row) <= set(columns), f"{table}: {set(row) - set(columns)}"
-            values = [row.get(name, default) for name, (_type_name, default) in columns.items()]
-            connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+@cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    """One database for all cases; each makes its tables anew."""
+    connection = duckdb.connect(config={"threads": 1})
     connection.execute(
         "CREATE TABLE dim_date AS SELECT CAST(range AS DATE) AS date_on "
-        "FROM range(DATE '2000-01-01', DATE '2040-01-01', INTERVAL 1 DAY)"
+        "FROM range(DATE '2010-01-01', DATE '2022-01-01', INTERVAL 1 DAY)"
     )
     return connection
+
+
+@cache
+def _sql(text: str) -> str:
+    return render(text, "hmis", "core", "")
+
+
+def query(text: str, tables: Mapping[str, list[Row]]) -> list[Row]:
+    """What SQL with macros gives over tables with these rows."""
+    connection = _connection()
+    for table, columns in TABLES.items():
+        listed = ", ".join(f"{name} {type_name}" for name, (type_name, _default) in columns.items())
+        connection.execute(f"CREATE OR REPLACE TABLE {table} ({listed})")
+        rows = tables.get(table, [])
+        for row in rows:
+            assert set(row) <= set(columns), f"{table}: {set(row) - set(columns)}"
+        if rows:
+            values = [[row.get(name, default) for name, (_type, default) in columns.items()] for row in rows]
+            marks = ", ".join(f"({', '.join('?' * len(columns))})" for _row in rows)
+            connection.execute(f"INSERT INTO {table} VALUES {marks}", [value for row in values for value in row])
+    relation = connection.execute(_sql(text))
+    names = [column[0] for column in relation.description]
+    return [dict(zip(names, record, strict=True)) for record in relation.fetchall()]
 
 
 def stay(name: str, **given: Any) -> dict[str, list[Row]]:
@@ -127,11 +145,8 @@ def universe(*stays: dict[str, list[Row]], **more: list[Row]) -> dict[str, Row]:
         for table, rows in one.items():
             known = tables.setdefault(table, [])
             known += [row for row in rows if table != "in_case__person" or row not in known]
-    sql = render("select * from {{ apr_universe('" + "', '".join(PERIOD) + "') }}", "hmis", "core", "")
-    with database(**tables) as connection:
-        relation = connection.execute(sql)
-        names = [column[0] for column in relation.description]
-        return {row["episode_key"]: row for row in (dict(zip(names, r, strict=True)) for r in relation.fetchall())}
+    found = query("select * from {{ apr_universe('" + "', '".join(PERIOD) + "') }}", tables)
+    return {row["episode_key"]: row for row in found}
 
 
 def household(name: str, *members: Row) -> list[dict[str, list[Row]]]:
@@ -352,6 +367,7 @@ def test_a_household_is_chronically_homeless_by_an_adult_or_its_head_not_by_a_ch
         ({"move_in_on": "2021-10-01"}, {}, False),
         ({"move_in_on": "2021-03-01"}, {"end_on": "2021-03-01"}, True),
         ({"move_in_on": "2021-03-01"}, {"end_on": "2021-02-28"}, False),
+        ({"move_in_on": "2021-10-01", "end_on": "2021-12-01"}, {"end_on": "2021-12-01"}, False),
         ({"move_in_on": "2021-03-01"}, {"start_on": "2021-05-01"}, True),
         ({"move_in_on": None}, {"move_in_on": "2021-03-01"}, False),
     ],
@@ -425,15 +441,12 @@ def homeless_days(
         for n, given in enumerate(stays)
     ]
     bed_nights = [{"episode_key": "0", "source_person_key": "p", "night_on": night} for night in nights]
-    sql = render(
-        "select question, line_number, homeless_days from {{ spm_homeless_days('"
-        + "', '".join((*period, "2012-10-01"))
-        + "') }}",
-        *("hmis", "core"),
-    )
     services = [{"service_key": "service"}, {"service_key": "nights", "is_night_by_night": True}]
-    with database(fct_episode=episodes, fct_bed_night=bed_nights, dim_service=services) as connection:
-        return {(question, line): days for question, line, days in connection.execute(sql).fetchall()}
+    found = query(
+        "select * from {{ spm_homeless_days('" + "', '".join((*period, "2012-10-01")) + "') }}",
+        {"fct_episode": episodes, "fct_bed_night": bed_nights, "dim_service": services},
+    )
+    return {(row["question"], row["line_number"]): row["homeless_days"] for row in found}
 
 
 def test_nights_run_from_entry_to_the_one_before_exit() -> None:

@@ -48,7 +48,7 @@
 
 {#- Whose deliveries can cover a fact; `operations` is what the platform itself knows of every organisation. -#}
 {% macro kpi_domains() -%}
-    {{ return(['case_management', 'survey', 'funder', 'operations']) }}
+    {{ return(['case_management', 'survey', 'funder', 'management', 'operations']) }}
 {%- endmacro %}
 
 {#- Fields that most KPIs do without. `spread_measure` is the measure whose standard deviation an effect is held against. -#}
@@ -76,7 +76,8 @@
         'service': {'person': 'source_person', 'dense': true, 'sliced': false},
         'source': {'person': 'source_person', 'dense': false, 'sliced': false},
         'funder': {'person': 'person', 'dense': false, 'sliced': true},
-        'programme': {'person': 'person', 'dense': false, 'sliced': true}
+        'programme': {'person': 'person', 'dense': false, 'sliced': true},
+        'award': {'person': 'person', 'dense': false, 'sliced': false}
     }) }}
 {%- endmacro %}
 

@@ -5,6 +5,12 @@
 
 {#- The bases of a list of KPIs, each with the KPIs that read it and all their series. -#}
 {% macro kpi_bases(kpis) -%}
+    {%- set slots = {} -%}
+    {%- for group in kpi_groups(kpis) -%}
+        {%- for name, column in kpi_group_columns(group).items() -%}
+            {%- do slots.update({name: column.slot}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
     {%- set bases = {} -%}
     {%- for kpi in kpis -%}
         {%- set relation = kpi_relation(kpi) -%}
@@ -13,7 +19,7 @@
             kpi.cohort_shift_days] | join('|') -%}
         {%- if key not in bases -%}
             {%- do bases.update({key: {'name': 'base_' ~ (bases | length + 1), 'kpi': kpi, 'kpis': [], 'dense': {},
-                'sparse': {}}}) -%}
+                'sparse': {}, 'slots': slots}}) -%}
         {%- endif -%}
         {%- do bases[key].kpis.append(kpi) -%}
         {%- do kpi_merge_series(bases[key].dense, kpi_dense_series(kpi, true)) -%}
@@ -94,7 +100,7 @@
         {%- endfor -%}
     {%- endif -%}
     {%- for name, alias in columns.items() -%}
-        {{ alias }}.{{ name }}{{ ", " if not loop.last }}
+        {{ alias }}.{{ base.slots[name] ~ " as " ~ name if name in base.slots else name }}{{ ", " if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 

@@ -172,22 +172,25 @@
 -#}
 {% macro p_of_chi_square(statistic, df) -%}
     {%- set y = "(" ~ statistic ~ " * 0.5e0)" -%}
-    {%- set even = namespace(sql="1e0") -%}
-    {%- set odd = namespace(sql="1e0") -%}
-    {%- for k in range(29, 0, -1) -%}
-        {%- set even.sql = "1e0 + case when " ~ df ~ " > " ~ 2 * k ~ " then " ~ ratio(y, k)
-            ~ " * (" ~ even.sql ~ ") else 0e0 end" -%}
-        {%- set odd.sql = "1e0 + case when " ~ df ~ " > " ~ (2 * k + 1) ~ " then " ~ ratio(y, k ~ ".5e0")
-            ~ " * (" ~ odd.sql ~ ") else 0e0 end" -%}
+    {%- set product = namespace(even=1.0, odd=1.0) -%}
+    {%- set even = [] -%}
+    {%- set odd = [] -%}
+    {%- for k in range(1, 30) -%}
+        {%- set product.even = product.even * k -%}
+        {%- set product.odd = product.odd * (k + 0.5) -%}
+        {%- set term = " + case when " ~ df ~ " > {} then power(" ~ y ~ ", " ~ k ~ ") / {} else 0e0 end" -%}
+        {%- set _ = even.append(term.format(2 * k, "%.17e" | format(product.even))) -%}
+        {%- set _ = odd.append(term.format(2 * k + 1, "%.17e" | format(product.odd))) -%}
     {%- endfor -%}
     (case
         when {{ df }} < 1 or {{ df }} > 60 or {{ statistic }} < 0 then null
-        when mod({{ df }}, 2) = 0 then exp(-{{ y }}) * ({{ even.sql }})
+        when {{ statistic }} > 1490 then 0e0  -- below the smallest DOUBLE
+        when mod({{ df }}, 2) = 0 then exp(-{{ y }}) * (1e0{{ even | join('') }})
         else
             {{ erfc("sqrt(" ~ y ~ ")") }}
             + case
                 when {{ df }} > 1 then
-                    exp(-{{ y }}) * 1.1283791670955126e0 * sqrt({{ y }}) * ({{ odd.sql }})
+                    exp(-{{ y }}) * 1.1283791670955126e0 * sqrt({{ y }}) * (1e0{{ odd | join('') }})
                 else 0e0
             end
     end)

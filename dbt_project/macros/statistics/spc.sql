@@ -12,8 +12,8 @@
         is_screened    moving ranges of 3.267 times their mean and more are left out once (the official Excel tool does not)
         shift_length   points on one side of the mean that make a shift
         trend_length   points in strict succession that make a trend
-    Gives point_number, moving_range, is_baseline, mean, mean_moving_range (for xmr), sigma_z (for Laney's charts),
-    lower_limit, upper_limit, near_lower_limit, near_upper_limit and rule_code: A beyond a limit, T trend, 2 two of three
+    Gives point_number, moving_range, is_baseline, baseline_count, mean, mean_moving_range (for xmr), sigma_z (for Laney's charts),
+    lower_limit, upper_limit, near_lower_limit, near_upper_limit, is_near and rule_code: A beyond a limit, T trend, 2 two of three
     near a limit, S shift, NULL common cause; rule_sign says on which side. Sums run over DECIMAL with twelve places, so
     that they don't depend on the order of addition.
 -#}
@@ -22,8 +22,10 @@
         {{ exceptions.raise_compiler_error("spc: limits from " ~ fix_after ~ " points are none; fix_after is 12 or more.") }}
     {%- endif -%}
     {%- set segment = series | join(', ') -%}
-    {%- set whole = "partition by " ~ segment -%}
-    {%- set in_order = whole ~ " order by point_on asc nulls last" -%}
+    {%- set in_order = "partition by " ~ segment ~ " order by point_on asc nulls last" -%}
+    {%- set same_segment -%}
+        {%- for name in series %}n.{{ name }} = m.{{ name }}{{ " and " if not loop.last }}{% endfor -%}
+    {%- endset -%}
     {%- set decimal = "decimal(28, 12)" -%}
     {%- set attribute_charts = charts | reject('equalto', 'xmr') | list -%}
     {%- set is_xmr = "chart_code = 'xmr'" if charts | length > 1 else ("true" if charts == ['xmr'] else "false") -%}
@@ -32,6 +34,10 @@
         select
             p.*,
             row_number() over ({{ in_order }}) as point_number,
+            {%- if attribute_charts %}
+            lag(p.value) over ({{ in_order }}) as value_before,
+            lag(p.denominator) over ({{ in_order }}) as denominator_before,
+            {%- endif %}
             p.value - lag(p.value) over ({{ in_order }}) as step
         from {{ points }} as p
     ),
@@ -44,91 +50,82 @@
         from numbered as n
     ),
 
-    centred as (
+    centre as (
         select
-            r.*,
-            {%- set xmr_mean -%}
-            {{ ratio(
-                "sum(case when is_baseline then cast(value as " ~ decimal ~ ") end) over (" ~ whole ~ ")",
-                "count(case when is_baseline then value end) over (" ~ whole ~ ")"
-            ) }}
-            {%- endset %}
+            {{ segment }},
+            count(*) as baseline_count,
+            {%- set xmr_mean = ratio("sum(cast(value as " ~ decimal ~ "))", "count(value)") %}
             {%- if attribute_charts %}
-            case when {{ is_xmr }} then {{ xmr_mean }} else
-                multiplier * {{ ratio(
-                    "sum(case when is_baseline then numerator end) over (" ~ whole ~ ")",
-                    "sum(case when is_baseline then denominator end) over (" ~ whole ~ ")"
-                ) }}
+            case when {{ "min(chart_code) = 'xmr'" if charts | length > 1 else is_xmr }} then {{ xmr_mean }} else
+                min(multiplier) * {{ ratio("sum(numerator)", "sum(denominator)") }}
             end as mean,
             {%- else %}
             {{ xmr_mean }} as mean,
             {%- endif %}
+            {{ ratio("sum(cast(moving_range as " ~ decimal ~ "))", "count(moving_range)") }} as raw_mean_moving_range
+        from ranged
+        where is_baseline
+        group by {{ segment }}
+    ),
+
+    centred as (
+        select
+            n.*,
+            m.baseline_count,
+            m.mean,
+            m.raw_mean_moving_range
+            {%- if attribute_charts %},
+            {%- for name, denominator in [('sigma', 'n.denominator'), ('sigma_before', 'n.denominator_before')] %}
+            case when not ({{ is_xmr | replace('chart_code', 'n.chart_code') }}) then n.multiplier * sqrt(greatest(0e0, {{ ratio(
+                ratio("m.mean", "n.multiplier") ~ " * (1e0 - case when n.chart_code in ('p', 'p_prime') then "
+                ~ ratio("m.mean", "n.multiplier") ~ " else 0e0 end)", denominator
+            ) }})) end as {{ name }}{{ "," if not loop.last }}
+            {%- endfor %}
+            {%- endif %}
+        from ranged as n
+        inner join centre as m on {{ same_segment }}
+    ),
+
+    -- Moving ranges of 3.267 times their mean are left out; a flat series leaves out nothing but zeros, and its range is 0.
+    range_of as (
+        select
+            {{ segment }},
+            {%- if attribute_charts %}
             {{ ratio(
-                "sum(case when is_baseline then cast(moving_range as " ~ decimal ~ ") end) over (" ~ whole ~ ")",
-                "count(case when is_baseline then moving_range end) over (" ~ whole ~ ")"
-            ) }} as raw_mean_moving_range
-        from ranged as r
-    ),
-
-    screened as (
-        select
-            c.*,
-            {%- if attribute_charts %}
-            case when not ({{ is_xmr }}) then multiplier * sqrt(greatest(0e0, {{ ratio(
-                ratio("mean", "multiplier") ~ " * (1e0 - case when chart_code in ('p', 'p_prime') then "
-                ~ ratio("mean", "multiplier") ~ " else 0e0 end)", "denominator"
-            ) }})) end as sigma,
+                "sum(cast(abs(" ~ ratio("value - mean", "sigma") ~ " - " ~ ratio("value_before - mean", "sigma_before")
+                ~ ") as " ~ decimal ~ "))",
+                "1.128e0 * count(" ~ ratio("value - mean", "sigma") ~ " - "
+                ~ ratio("value_before - mean", "sigma_before") ~ ")"
+            ) }} as sigma_z,
             {%- endif %}
-            is_baseline {% if is_screened %}and moving_range < 3.267e0 * raw_mean_moving_range{% endif %} as is_in_range
-        from centred as c
-    ),
-
-    -- A flat series screens out nothing but zeros; its range is 0.
-    averaged as (
-        select
-            s.*,
-            {%- if attribute_charts %}
-            abs({{ ratio("value - mean", "sigma") }} - lag({{ ratio("value - mean", "sigma") }}) over ({{ in_order }}))
-                as moving_range_of_z,
-            {%- endif %}
+            {%- set kept = "case when moving_range < 3.267e0 * raw_mean_moving_range then moving_range end"
+                if is_screened else "moving_range" %}
             coalesce(
-                {{ ratio(
-                    "sum(case when is_in_range then cast(moving_range as " ~ decimal ~ ") end) over (" ~ whole ~ ")",
-                    "count(case when is_in_range then moving_range end) over (" ~ whole ~ ")"
-                ) }},
-                raw_mean_moving_range
+                {{ ratio("sum(cast(" ~ kept ~ " as " ~ decimal ~ "))", "count(" ~ kept ~ ")") }},
+                min(raw_mean_moving_range)
             ) as mean_moving_range
-        from screened as s
-    ),
-
-    {%- if attribute_charts %}
-
-    corrected as (
-        select
-            a.*,
-            {{ ratio(
-                "sum(case when is_baseline then cast(moving_range_of_z as " ~ decimal ~ ") end) over (" ~ whole ~ ")",
-                "1.128e0 * count(case when is_baseline then moving_range_of_z end) over (" ~ whole ~ ")"
-            ) }} as sigma_z
-        from averaged as a
+        from centred
+        where is_baseline
+        group by {{ segment }}
     ),
 
     limited as (
         select
-            c.*,
+            n.*,
+            m.mean_moving_range,
+            {%- if attribute_charts %}
+            m.sigma_z,
             case
-                when {{ is_xmr }} then 2.66e0 * mean_moving_range
-                when chart_code in ('p_prime', 'u_prime') and sigma > 0 then 3e0 * sigma * sigma_z
-                else 3e0 * sigma
+                when {{ is_xmr | replace('chart_code', 'n.chart_code') }} then 2.66e0 * m.mean_moving_range
+                when n.chart_code in ('p_prime', 'u_prime') and n.sigma > 0 then 3e0 * n.sigma * m.sigma_z
+                else 3e0 * n.sigma
             end as reach
-        from corrected as c
+            {%- else %}
+            2.66e0 * m.mean_moving_range as reach
+            {%- endif %}
+        from centred as n
+        inner join range_of as m on {{ same_segment }}
     ),
-    {%- else %}
-
-    limited as (
-        select a.*, 2.66e0 * mean_moving_range as reach from averaged as a
-    ),
-    {%- endif %}
 
     placed as (
         select
@@ -142,26 +139,28 @@
         from limited as l
     ),
 
-    runs as (
+    near as (
         select
             p.*,
             value > upper_limit or value < lower_limit as is_beyond,
-            (value > near_upper_limit and value <= upper_limit) or (value < near_lower_limit and value >= lower_limit)
-                as is_near,
-            abs(sum(side) over ({{ in_order }} rows between {{ shift_length - 1 }} preceding and current row))
-                = {{ shift_length }} as ends_shift,
-            abs(sum(step_sign) over ({{ in_order }} rows between {{ trend_length - 2 }} preceding and current row))
-                = {{ trend_length - 1 }} as ends_trend
+            coalesce(
+                (value > near_upper_limit and value <= upper_limit) or (value < near_lower_limit and value >= lower_limit),
+                false
+            ) as is_near
         from placed as p
     ),
 
-    pairs as (
+    runs as (
         select
-            r.*,
+            n.*,
+            abs(sum(side) over ({{ in_order }} rows between {{ shift_length - 1 }} preceding and current row))
+                = {{ shift_length }} as ends_shift,
+            abs(sum(step_sign) over ({{ in_order }} rows between {{ trend_length - 2 }} preceding and current row))
+                = {{ trend_length - 1 }} as ends_trend,
             abs(sum(side) over ({{ in_order }} rows between 2 preceding and current row)) = 3
             and sum(case when is_near then 1 else 0 end) over ({{ in_order }} rows between 2 preceding and current row) >= 2
                 as ends_pair
-        from runs as r
+        from near as n
     ),
 
     flagged as (
@@ -176,7 +175,7 @@
             -- Whether a trend that the point belongs to goes up or down.
             max(case when ends_trend then step_sign else -2 end)
                 over ({{ in_order }} rows between current row and {{ trend_length - 1 }} following) as trend_sign
-        from pairs as p
+        from runs as p
     )
 
     select

@@ -2,7 +2,6 @@
 -- spreads them. A median needs five members, quartiles need eight, and no group is shown that one member dominates. The
 -- centre of a funnel is the sum of numerators over the sum of denominators, never a mean of rates.
 {%- set keys = ['comparison_key', 'peer_group_code', 'subject_code', 'period_start_on', 'period_end_on'] %}
-{%- set same_group %}{% for key in keys %}m.{{ key }} = g.{{ key }}{{ " and " if not loop.last }}{% endfor %}{% endset %}
 with member as (
     select * from {{ compared_figures() }} as compared
 ),
@@ -40,11 +39,18 @@ summed as (
     group by {{ keys | join(', ') }}
 ),
 
+numbered as (
+    select
+        s.*,
+        row_number() over (
+            order by {% for key in keys %}{{ key }} asc nulls last{{ ", " if not loop.last }}{% endfor %}
+        ) as group_number
+    from summed as s
+),
+
 placed as (
     select
-        {%- for key in keys %}
-        m.{{ key }},
-        {%- endfor %}
+        g.group_number,
         abs(m.value - g.median) as deviation,
         case
             when m.funnel_code = 'proportion' and g.centre > 0 and g.centre < 1
@@ -57,19 +63,18 @@ placed as (
             else {{ funnel_weight('(m.n * g.centre)', 'ratio') }}
         end as weight
     from member as m
-    inner join summed as g on {{ same_group }}
+    inner join numbered as g
+        on {% for key in keys %}m.{{ key }} = g.{{ key }}{{ " and " if not loop.last }}{% endfor %}
 ),
 
 deviated as (
-    select
-        {{ keys | join(', ') }},
-        percentile_cont(0.5) within group (order by deviation asc nulls last) as mad
+    select group_number, percentile_cont(0.5) within group (order by deviation asc nulls last) as mad
     from placed
-    group by {{ keys | join(', ') }}
+    group by group_number
 ),
 
 dispersed as (
-    select * from {{ over_dispersion('placed', keys) }} as dispersion
+    select * from {{ over_dispersion('placed', ['group_number']) }} as dispersion
 )
 
 select
@@ -107,6 +112,6 @@ select
     -- Only many members that differ by more than chance widen a funnel (domain §5.7).
     coalesce(g.funnel_count >= 10 and o.phi > 1 and o.tau_squared > 0, false) as is_over_dispersed,
     coalesce(cast(g.largest_denominator as double) > 0.85e0 * cast(g.denominator as double), false) as is_dominated
-from summed as g
-left join deviated as d on {{ same_group | replace('m.', 'd.') }}
-left join dispersed as o on {{ same_group | replace('m.', 'o.') }}
+from numbered as g
+left join deviated as d on g.group_number = d.group_number
+left join dispersed as o on g.group_number = o.group_number

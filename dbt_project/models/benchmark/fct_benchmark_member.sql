@@ -1,52 +1,71 @@
 -- Organisations beside their peers, by measure and period: rank, quartile, median of the others, place in the funnel, and
 -- change since the year before.
-{%- set peers = "partition by comparison_key, peer_group_code, subject_code, period_start_on, period_end_on" %}
-with ranked as (
+with benchmark as (
     select
-        m.*,
-        count(*) over ({{ peers }}) as peer_count,
-        rank() over ({{ peers }} order by value asc nulls last) as value_rank,
-        row_number() over ({{ peers }} order by value asc nulls last, level_key asc nulls last) as value_position,
-        count(*) over ({{ peers }}, value) as tie_count
-    from {{ compared_figures() }} as m
+        b.*,
+        row_number() over (order by benchmark_key asc nulls last) as group_number
+    from {{ ref('fct_benchmark') }} as b
 ),
 
--- The values in the middle of the list; without the organisation itself the middle is one of them or between two.
-middled as (
-    select
-        r.*,
-        floor({{ ratio('peer_count', 2) }}) as half,
-        mod(peer_count, 2) = 0 as is_even,
-        {%- for offset in [0, 1, 2] %}
-        max(case when value_position = floor({{ ratio('peer_count', 2) }}) + {{ offset }} then value end) over ({{ peers }})
-            as middle_{{ offset }}{{ "," if not loop.last }}
-        {%- endfor %}
-    from ranked as r
-),
-
--- Of a group that was found for one organisation only that one is shown.
-grouped as (
+member as (
     select
         m.*,
+        g.group_number,
         g.benchmark_key,
+        g.peer_count,
         g.median as group_median,
         g.mad,
         g.is_dominated as is_group_dominated,
         {{ ratio('g.centre', 'm.multiplier') }} as centre,
         case when g.is_over_dispersed then g.tau_squared end as tau_squared,
-        case
-            when is_even then case when value_position > half then middle_0 else middle_1 end
-            else {{ ratio(
-                "(case when value_position > half then middle_0 else middle_1 end"
-                ~ " + case when value_position > half + 1 then middle_1 else middle_2 end)", 2
-            ) }}
-        end as median_of_others
-    from middled as m
-    inner join {{ ref('fct_benchmark') }} as g
+        floor({{ ratio('g.peer_count', 2) }}) as half
+    from {{ compared_figures() }} as m
+    inner join benchmark as g
         on m.comparison_key = g.comparison_key and m.peer_group_code = g.peer_group_code
         and m.subject_code = g.subject_code and m.period_start_on = g.period_start_on
         and m.period_end_on = g.period_end_on
-    where m.subject_code in ('all', m.level_key)
+),
+
+-- What ranks need and no more: the rest is joined again afterwards, rather than sorted along.
+ranked as (
+    select
+        m.*,
+        rank() over (partition by group_number order by value asc nulls last) as value_rank,
+        count(*) over (
+            partition by group_number order by value asc nulls last range between current row and current row
+        ) as tie_count
+    from (select group_number, series_key, value, half from member) as m
+),
+
+-- The values in the middle of the list; without the organisation itself the middle is one of them or between two.
+middle as (
+    select
+        group_number
+        {%- for offset in [0, 1, 2] %},
+        max(case when half + {{ offset }} >= value_rank and half + {{ offset }} < value_rank + tie_count then value end)
+            as middle_{{ offset }}
+        {%- endfor %}
+    from ranked
+    group by group_number
+),
+
+-- Of a group that was found for one organisation only that one is shown.
+grouped as (
+    select
+        g.*,
+        r.value_rank,
+        r.tie_count,
+        case
+            when mod(g.peer_count, 2) = 0 then case when r.value_rank > g.half then m.middle_0 else m.middle_1 end
+            else {{ ratio(
+                "(case when r.value_rank > g.half then m.middle_0 else m.middle_1 end"
+                ~ " + case when r.value_rank > g.half + 1 then m.middle_1 else m.middle_2 end)", 2
+            ) }}
+        end as median_of_others
+    from member as g
+    inner join ranked as r on g.group_number = r.group_number and g.series_key = r.series_key
+    inner join middle as m on g.group_number = m.group_number
+    where g.subject_code in ('all', g.level_key)
 ),
 
 limited as (
@@ -80,7 +99,6 @@ year_before as (
 )
 
 select
-    {{ hash_key(['l.benchmark_key', 'l.level_key']) }} as benchmark_member_key,
     l.benchmark_key,
     l.series_key,
     l.origin_code,

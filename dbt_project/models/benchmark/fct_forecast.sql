@@ -12,6 +12,7 @@ with month_of_year as (
         y.level_key,
         y.multiplier,
         y.unit_code,
+        y.statistic_code,
         y.period_start_on as year_start_on,
         y.period_end_on as year_end_on,
         m.period_start_on as month_on,
@@ -163,10 +164,14 @@ select
     cast(v.x_to_date as decimal(28, 4)) as numerator_to_date,
     cast(v.n_to_date as decimal(28, 4)) as denominator_to_date,
     v.value_to_date,
-    v.forecast,
+    {{ possible_value('v.forecast', 'v.statistic_code', 'v.multiplier') }} as forecast,
     -- Fewer than five tests make no interval.
-    case when t.error_count >= 5 then v.forecast - abs(v.forecast) * t.error_p90 end as forecast_lower,
-    case when t.error_count >= 5 then v.forecast + abs(v.forecast) * t.error_p90 end as forecast_upper,
+    case when t.error_count >= 5 then
+        {{ possible_value('(v.forecast - abs(v.forecast) * t.error_p90)', 'v.statistic_code', 'v.multiplier') }}
+    end as forecast_lower,
+    case when t.error_count >= 5 then
+        {{ possible_value('(v.forecast + abs(v.forecast) * t.error_p90)', 'v.statistic_code', 'v.multiplier') }}
+    end as forecast_upper,
     cast(coalesce(t.error_count, 0) as int) as error_count,
     t.error_p90,
     v.month_count < 6 as is_low_confidence,

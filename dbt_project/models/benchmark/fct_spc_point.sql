@@ -25,10 +25,17 @@ series as (
     where s.chart_code <> 'none' and s.is_comparable and not s.is_provisional
 ),
 
+-- What a chart needs and no more: the rest is joined again afterwards, rather than sorted along.
+point as (
+    select
+        series_key, segment_number, point_on, value, numerator, denominator, multiplier, chart_code, limit_point_count
+    from series
+),
+
 charted as (
     select *
     from {{ spc(
-        'series', ['series_key', 'segment_number'], charts=['xmr', 'p', 'u', 'p_prime', 'u_prime'],
+        'point', ['series_key', 'segment_number'], charts=['xmr', 'p', 'u', 'p_prime', 'u_prime'],
         fix_after='limit_point_count'
     ) }} as chart
 ),
@@ -36,7 +43,7 @@ charted as (
 -- A target holds from its period on, and only if it was set before the month began.
 targeted as (
     select c.series_key, c.point_on, cast(t.target_value as double) as target
-    from charted as c
+    from series as c
     inner join {{ ref('fct_target') }} as t
         on c.kpi_id = t.kpi_id
         and c.level_code = t.level_code
@@ -51,26 +58,25 @@ targeted as (
 )
 
 select
-    c.series_key,
-    c.origin_code,
-    c.publication_code,
-    c.measure_id,
-    c.method_version,
-    c.kpi_id,
-    c.version,
-    c.level_code,
-    c.level_key,
-    c.slice_code,
-    c.slice_value,
-    c.period_type_code,
-    c.point_on as period_start_on,
-    c.period_end_on,
-    cast(c.segment_number as int) as segment_number,
-    c.segment_reason,
+    s.series_key,
+    s.origin_code,
+    s.publication_code,
+    s.measure_id,
+    s.method_version,
+    s.kpi_id,
+    s.version,
+    s.level_code,
+    s.level_key,
+    s.slice_code,
+    s.slice_value,
+    s.period_type_code,
+    s.period_start_on,
+    s.period_end_on,
+    cast(s.segment_number as int) as segment_number,
+    s.segment_reason,
     cast(c.point_number as int) as point_number,
-    row_number() over (partition by c.series_key order by c.point_on desc nulls last) = 1 as is_last_point,
-    c.value,
-    cast(c.chart_code as string) as chart_code,
+    s.value,
+    cast(s.chart_code as string) as chart_code,
     c.moving_range,
     c.is_baseline,
     c.mean,
@@ -80,14 +86,13 @@ select
     c.upper_limit,
     c.near_lower_limit,
     c.near_upper_limit,
-    coalesce(c.is_near, false) as is_near_limit,
-    sum(case when c.is_baseline then 1 else 0 end) over (
-        partition by c.series_key, c.segment_number
-    ) < 12 as is_trial,
+    c.is_near as is_near_limit,
+    c.baseline_count < 12 as is_trial,
     cast(c.rule_code as string) as rule_code,
     cast(c.rule_sign as int) as rule_sign,
-    cast({{ spc_variation('c.rule_sign', 'c.direction') }} as string) as variation_code,
+    cast({{ spc_variation('c.rule_sign', 's.direction') }} as string) as variation_code,
     t.target,
-    cast({{ spc_assurance('c.lower_limit', 'c.upper_limit', 't.target', 'c.direction') }} as string) as assurance_code
+    cast({{ spc_assurance('c.lower_limit', 'c.upper_limit', 't.target', 's.direction') }} as string) as assurance_code
 from charted as c
+inner join series as s on c.series_key = s.series_key and c.point_on = s.point_on
 left join targeted as t on c.series_key = t.series_key and c.point_on = t.point_on

@@ -2,7 +2,6 @@
 -- with its p (adjusted after Benjamini and Hochberg within the outcome), and each value's difference from all other episodes
 -- (Newcombe). An association, not a cause: people were not given their attributes by lot.
 {%- set outcomes = {
-    'paired': ('is_eligible', 'is_paired'),
     'reliably_improved': ('is_finished', 'is_reliably_improved'),
     'reliably_deteriorated': ('is_finished', 'is_reliably_deteriorated'),
     'recovered': ('is_finished_case', 'is_recovered'),

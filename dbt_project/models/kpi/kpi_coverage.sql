@@ -67,7 +67,8 @@ by_organisation as (
         organisation_id,
         domain_code,
         min(scope_from_on) as scope_from_on,
-        min(delivered_to_on) as delivered_to_on,
+        -- Sheets of one organisation each have their own rhythm: a yearly survey does not hold the staffing back.
+        case when domain_code = 'management' then max(delivered_to_on) else min(delivered_to_on) end as delivered_to_on,
         min(stale_after_days) as stale_after_days,
         min(held_from_on) as held_from_on
     from by_source

@@ -62,6 +62,10 @@ select
     d.amount_awarded,
     cast(p.share as decimal(9, 6)) as share,
     cast(cast(d.amount_awarded as double) * cast(p.share as double) as decimal(18, 2)) as allocated_amount,
+    cast(
+        case when o.is_active and o.mission_key is not null
+            then cast(d.amount_awarded as double) * cast(p.share as double) else 0 end as decimal(18, 2)
+    ) as mission_aligned_amount,
     p.is_share_valid,
     coalesce(o.is_active and o.mission_key is not null, false) as is_mission_aligned,
     p.source_id,

@@ -40,6 +40,9 @@ select
     g.reviewed_on,
     {{ is_goal_countable('g.status_code') }} and g.reviewed_on is not null as is_counted,
     {{ is_goal_countable('g.status_code') }} and g.reviewed_on is not null and coalesce(g.is_met, false) as is_met_as_intended,
+    {{ is_goal_countable('g.status_code') }} and coalesce(g.attainment_level between -2 and 2, false) as is_rated,
+    {{ is_goal_countable('g.status_code') }} and coalesce(g.attainment_level between 0 and 2, false)
+        as is_expected_level_reached,
     g.replaced_by_goal_key,
     {{ provenance('g') }}
 from judged as g

@@ -120,6 +120,7 @@ select
     o.instrument_code,
     o.instrument_version,
     o.scale_code,
+    o.instrument_code || case when o.scale_code = 'total' then '' else '.' || o.scale_code end as measure_code,
     e.start_on,
     e.end_on,
     e.is_closed,
