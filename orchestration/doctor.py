@@ -1,15 +1,18 @@
-"""What `trigpoint check` finds: whether every source can be reached and read, before anything runs.
+"""What `trigpoint check` finds: whether every source can be reached and read, and definitions are sound, before a run.
 
 What belongs here: looking, without changing anything. What does not: judging rows (``expectations``).
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestration import frameworks
+from orchestration.kpi_definitions import kpi_ids
 from orchestration.region import Region, SourceBlock
 from orchestration.vault import KEY_VARIABLE
 from sources.connector import connectors
@@ -29,6 +32,7 @@ class Finding:
 def examine(region: Region) -> Iterator[Finding]:
     """Look at the region's places and at every source's deliveries."""
     yield from _places(region)
+    yield from _definitions(region)
     for source in region.sources:
         yield from _source(region, source)
 
@@ -42,6 +46,18 @@ def _places(region: Region) -> Iterator[Finding]:
             "vault",
             f"{KEY_VARIABLE} is not set: a key is kept in vault/local.key, which is for one machine and for trying out",
         )
+
+
+def _definitions(region: Region) -> Iterator[Finding]:
+    """Crosswalks that do not add up, and targets of KPIs that there are not, each with its line."""
+    yield from (Finding("error", "frameworks", problem) for problem in frameworks.problems())
+    known = kpi_ids()
+    for position, target in enumerate(region.model.targets):
+        if target.kpi.upper() not in known:
+            close = difflib.get_close_matches(target.kpi.upper(), sorted(known), 1)
+            meant = f"; did you mean {close[0]}?" if close else "; `trigpoint kpi list` shows those there are"
+            place = f"{region.path.name}:{region.line_of('targets', position) or 1}"
+            yield Finding("error", "targets", f"{place}: there is no KPI '{target.kpi}'{meant}")
 
 
 def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
