@@ -386,7 +386,8 @@ def _latest_receipts(ledger: Ledger, source_id: str) -> list[Any]:
 @contextmanager
 def _as_received(region: Region, vault: Vault, receipt: Any) -> Iterator[Path]:
     """The delivery where it was received or, if it is gone from there, from the vault's original."""
-    path = (region.root / receipt.path).resolve()
+    # Where the file lies, not where it leads to: a link in a drop folder is refused, not followed.
+    path = region.root / receipt.path
     kept = vault.directory / "originals" / f"{receipt.delivery_id}.tar.enc"
     if not kept.exists():
         yield path
