@@ -15,9 +15,11 @@ import dagster as dg
 from expectations.results import CheckResult
 from orchestration import dbt_specs, gate
 from orchestration.dbt_process import NodeResult
+from orchestration.hold import BusyError
 from orchestration.pipeline import Pipeline
 from orchestration.progress import Progress
 from orchestration.region import Cadence, Region, SourceBlock, load_region
+from orchestration.vault import VaultError
 from sources.connector import connectors
 
 OWNERS = ["team:data-engineering"]
@@ -80,7 +82,11 @@ def landing_asset(region: Region, source: SourceBlock) -> dg.AssetsDefinition:
         retry_policy=OUTSIDE,
     )
     def landing(pipeline: PipelineResource) -> dg.MaterializeResult:
-        landed = pipeline.pipeline.land(source.id)
+        try:
+            landed = pipeline.pipeline.land(source.id)
+        except (BusyError, VaultError) as error:
+            # Neither is away for a moment only: to try again would keep whoever waits in the dark.
+            raise dg.Failure(str(error), allow_retries=False) from error
         refused = [f"{d.name}: {d.refusal.message}" for d in landed if d.refusal]
         return dg.MaterializeResult(
             metadata={

@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from orchestration.ledger import JsonLines
 from orchestration.project import code_fingerprint, dbt_fingerprint, product_version, suites_fingerprint
@@ -232,7 +234,8 @@ def _comment(connection: duckdb.DuckDBPyConnection, table: str, model: Mapping[s
 
 
 def _control_totals(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
-    """Rows, content hash and the sums of whole-number columns, for a recipient to check what arrived."""
+    """Rows, content hash and the exact sums of whole-number and decimal columns, for a recipient to check what
+    arrived."""
     described = connection.execute(f"DESCRIBE {table}").fetchall()
     rows = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     values = ", ".join(f"coalesce({quoted(name)}::VARCHAR, chr(30))" for name, *_ in described)
@@ -240,12 +243,14 @@ def _control_totals(connection: duckdb.DuckDBPyConnection, table: str) -> dict[s
         f"SELECT md5(coalesce(string_agg(h, '' ORDER BY h), '')) "
         f"FROM (SELECT md5(concat_ws(chr(31), {values})) AS h FROM {table})"
     ).fetchone()
-    whole = [name for name, kind, *_ in described if kind in ("INTEGER", "BIGINT")]
-    sums: dict[str, int] = {}
-    if whole:
-        selected = ", ".join(f"coalesce(sum({quoted(name)}), 0)::BIGINT" for name in whole)
+    exact = [name for name, kind, *_ in described if kind in ("INTEGER", "BIGINT") or kind.startswith("DECIMAL")]
+    sums: dict[str, int | str] = {}
+    if exact:
+        selected = ", ".join(f"coalesce(sum({quoted(name)}), 0)" for name in exact)
         totals = connection.execute(f"SELECT {selected} FROM {table}").fetchone() or ()
-        sums = dict(zip(whole, totals, strict=True))
+        # Decimals as text: a JSON number would be read back as a float.
+        shown = [str(total) if isinstance(total, Decimal) else total for total in totals]
+        sums = dict(zip(exact, shown, strict=True))
     return {"rows": rows[0] if rows else 0, "content_md5": content[0] if content else "", "sums": sums}
 
 
@@ -272,11 +277,20 @@ def _files(folder: Path) -> list[dict[str, Any]]:
         content = path.read_bytes()
         record: dict[str, Any] = {
             "name": path.relative_to(folder).as_posix(),
+            "rows": _row_count(path),
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         found.append(record)
     return found
+
+
+def _row_count(path: Path) -> int:
+    """Records of a data file, the header of a CSV file aside."""
+    if path.suffix == ".parquet":
+        return int(pq.read_metadata(path).num_rows)
+    with path.open(encoding="utf-8", newline="") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
 
 
 def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
