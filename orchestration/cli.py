@@ -202,13 +202,16 @@ def explain(
     ],
     organisation: Annotated[str | None, typer.Option(help="Organisation id; default: the whole region.")] = None,
     release: Annotated[str | None, typer.Option(help="Release id; default: the latest.")] = None,
+    slice_value: Annotated[
+        str | None, typer.Option("--slice", help="Currency or instrument, for KPIs that are published by it.")
+    ] = None,
     members: Annotated[int, typer.Option(min=0, help="How many members to list.")] = 10,
 ) -> None:
     """Explain one published figure: its definition, its value, and who was counted, down to file and line."""
     from orchestration.explain import ExplainError, explain_figure
 
     try:
-        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members))
+        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members, slice_value))
     except ExplainError as error:
         raise fail(str(error), 5) from None
 

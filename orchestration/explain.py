@@ -69,9 +69,17 @@ def parse_period(text: str) -> Period:
 
 
 def find_figure(
-    region: Region, kpi: str, period: str, organisation: str | None = None, release_id: str | None = None
+    region: Region,
+    kpi: str,
+    period: str,
+    organisation: str | None = None,
+    release_id: str | None = None,
+    slice_value: str | None = None,
 ) -> tuple[Path, Figure]:
-    """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`."""
+    """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`.
+
+    ``slice_value``: which of several figures, for KPIs that are only published by a slice, such as currency.
+    """
     folder = _release(region, release_id)
     if organisation is not None and organisation not in region.organisations:
         raise ExplainError(f"no organisation '{organisation}'; known: {', '.join(sorted(region.organisations))}")
@@ -82,27 +90,37 @@ def find_figure(
         if definition is None:
             known = [row[0] for row in served.execute("SELECT kpi_id FROM pub.pub_kpi_catalogue ORDER BY 1").fetchall()]
             raise ExplainError(f"no KPI '{kpi}' in {folder.name}; published: {', '.join(known)}")
-        value = _one(
+        values = _all(
             served,
             "SELECT * FROM pub.pub_kpi_timeseries WHERE kpi_id = ? AND level_code = ? AND level_key = ? "
-            "AND slice_code = 'all' AND period_type_code = ? AND period_start_on BETWEEN ? AND ? "
-            "ORDER BY version DESC, period_start_on",
-            [kpi, level, key, wanted.type_code, wanted.first_start_on, wanted.last_start_on],
+            "AND slice_code = ? AND period_type_code = ? AND period_start_on BETWEEN ? AND ? "
+            "ORDER BY version DESC, period_start_on, slice_value",
+            [
+                *(kpi, level, key, definition["base_slice_code"]),
+                *(wanted.type_code, wanted.first_start_on, wanted.last_start_on),
+            ],
         )
-    if value is None:
+    if not values:
         raise ExplainError(
             f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}; it has the "
             f"levels {definition['levels']} and the periods {definition['periods']}"
         )
+    value = _chosen(values, definition["base_slice_code"], slice_value)
     members, refusal = _members(region, folder.name, kpi, organisation, value)
     return folder, Figure(definition, value, members, refusal)
 
 
 def explain_figure(
-    region: Region, kpi: str, period: str, organisation: str | None, release_id: str | None, limit: int
+    region: Region,
+    kpi: str,
+    period: str,
+    organisation: str | None,
+    release_id: str | None,
+    limit: int,
+    slice_value: str | None = None,
 ) -> RenderableType:
     """A figure for the terminal."""
-    folder, figure = find_figure(region, kpi, period, organisation, release_id)
+    folder, figure = find_figure(region, kpi, period, organisation, release_id, slice_value)
     manifest = read_manifest(folder)
     head = Table.grid(padding=(0, 2))
     for label, name in (
@@ -137,7 +155,20 @@ def numerator_and_denominator(figure: Figure) -> tuple[Decimal | None, Decimal |
     )
 
 
-def _counted(figure: Figure) -> Table:
+def _chosen(values: list[dict[str, Any]], slice_code: str, slice_value: str | None) -> dict[str, Any]:
+    """The newest definition's figure of a slice; without a slice, the only one."""
+    if slice_code == "all":
+        return values[0]
+    known = sorted({value["slice_value"] for value in values})
+    found = [value for value in values if slice_value in (None, value["slice_value"])]
+    if not found or (slice_value is None and len(known) > 1):
+        raise ExplainError(f"this figure is published by {slice_code}; name one with --slice: {', '.join(known)}")
+    return found[0]
+
+
+def _counted(figure: Figure) -> RenderableType:
+    if (by := figure.definition["base_slice_code"]) != "all":
+        return Text(f"Members of every {by} follow; they are not added up, since they are not told apart by it.")
     table = Table(title="From its members (restricted)", title_justify="left", show_header=False, box=None)
     for name, number in zip(("numerator", "denominator"), numerator_and_denominator(figure), strict=True):
         shown = "none: this figure has no such term" if number is None else f"{number.normalize():,f}"
@@ -148,7 +179,7 @@ def _counted(figure: Figure) -> Table:
 def _published(value: dict[str, Any]) -> Table:
     table = Table(title="Published value", title_justify="left", show_header=False, box=None)
     for name, content in value.items():
-        if content is not None and name not in ("kpi_id", "version", "slice_code", "slice_value"):
+        if content is not None and name not in ("kpi_id", "version", "slice_code"):
             table.add_row(name, str(content))
     return table
 
@@ -159,7 +190,7 @@ def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
     title = f"{len(members)} members: {numerator} in the numerator, {denominator} in the denominator"
     table = Table(title=title, title_justify="left", box=None)
     for name in ("anchor", "num", "den", "excluded", "delivery", "file", "line"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for m in members[:limit]:
         table.add_row(
             str(m["anchor_on"]),
@@ -228,8 +259,11 @@ def _release(region: Region, release_id: str | None) -> Path:
     return folder
 
 
-def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> dict[str, Any] | None:
+def _all(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> list[dict[str, Any]]:
     found = connection.execute(query, parameters)
     names = [d[0] for d in found.description or ()]
-    row = found.fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> dict[str, Any] | None:
+    return next(iter(_all(connection, query, parameters)), None)
