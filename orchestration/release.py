@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from orchestration.ledger import JsonLines
 from orchestration.project import code_fingerprint, dbt_fingerprint, product_version, suites_fingerprint
 from orchestration.region import Region
-from orchestration.warehouse import connect, quoted
+from orchestration.warehouse import connect, quoted, text_literal
 
 LATEST = "latest"
 MANIFEST = "manifest.json"
@@ -209,7 +209,7 @@ def _write_tables(
     folder: Path, connection: duckdb.DuckDBPyConnection, models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     served = folder / SERVED
-    connection.execute(f"ATTACH '{served.as_posix()}' AS served (READ_WRITE)")
+    connection.execute(f"ATTACH {text_literal(served.as_posix())} AS served (READ_WRITE)")
     tables: dict[str, Any] = {}
     try:
         connection.execute("CREATE SCHEMA served.pub")
@@ -219,7 +219,8 @@ def _write_tables(
             _comment(connection, table, model)
             path = folder / "parquet" / f"{name}.parquet"
             connection.execute(
-                f"COPY (SELECT * FROM {table} ORDER BY ALL) TO '{path.as_posix()}' (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY (SELECT * FROM {table} ORDER BY ALL) TO {text_literal(path.as_posix())} "
+                "(FORMAT parquet, COMPRESSION zstd)"
             )
             tables[name] = _control_totals(connection, table)
     finally:
@@ -228,9 +229,10 @@ def _write_tables(
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: str, model: Mapping[str, Any]) -> None:
-    connection.execute(f"COMMENT ON TABLE {table} IS {_literal(model['description'])}")
+    connection.execute(f"COMMENT ON TABLE {table} IS {text_literal(model['description'].strip())}")
     for column, facts in model["columns"].items():
-        connection.execute(f"COMMENT ON COLUMN {table}.{quoted(column)} IS {_literal(facts['description'])}")
+        comment = text_literal(facts["description"].strip())
+        connection.execute(f"COMMENT ON COLUMN {table}.{quoted(column)} IS {comment}")
 
 
 def _control_totals(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
@@ -299,7 +301,7 @@ def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None
     for (kpi_id,) in connection.execute(f"SELECT DISTINCT kpi_id FROM {MEMBERS} ORDER BY kpi_id").fetchall():
         path = folder / f"{kpi_id}.parquet"
         connection.execute(
-            f"COPY (SELECT * FROM {MEMBERS} WHERE kpi_id = ? ORDER BY ALL) TO '{path.as_posix()}' "
+            f"COPY (SELECT * FROM {MEMBERS} WHERE kpi_id = ? ORDER BY ALL) TO {text_literal(path.as_posix())} "
             "(FORMAT parquet, COMPRESSION zstd)",
             [kpi_id],
         )
@@ -323,7 +325,3 @@ def _guarded(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value
-
-
-def _literal(text: str) -> str:
-    return "'" + text.strip().replace("'", "''") + "'"

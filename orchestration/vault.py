@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from orchestration.extensions import load_extension
+from orchestration.warehouse import text_literal
 from sources.identifiers import birth_dates, name_keys, national_ids, postcode_keys
 from sources.spec import MASK, Role, Table
 
@@ -102,10 +103,10 @@ class Vault:
         self.close()
         load_extension(connection, "httpfs")
         connection.execute("SET enable_progress_bar = false")
-        path = (self.directory / "vault.duckdb").as_posix()
+        path = text_literal((self.directory / "vault.duckdb").as_posix())
         mode = ", READ_ONLY" if read_only else ""
         try:
-            connection.execute(f"ATTACH '{path}' AS vault (ENCRYPTION_KEY '{self._derived('database').hex()}'{mode})")
+            connection.execute(f"ATTACH {path} AS vault (ENCRYPTION_KEY '{self._derived('database').hex()}'{mode})")
         except duckdb.Error:
             # The engine's message would repeat the statement and so the key.
             raise VaultError(
