@@ -11,6 +11,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +32,12 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(no_args_is_help=True, help="Deliveries that are paused, and rows that are held back.")
 app.add_typer(quarantine_app, name="quarantine")
+instrument_app = typer.Typer(no_args_is_help=True, help="Outcome instruments: how they are scored and judged.")
+app.add_typer(instrument_app, name="instrument")
+kpi_app = typer.Typer(no_args_is_help=True, help="The KPI catalogue: definitions, and the checks that each carries.")
+app.add_typer(kpi_app, name="kpi")
+report_app = typer.Typer(no_args_is_help=True, help="Reports that funders ask for. They hold small numbers of people.")
+app.add_typer(report_app, name="report")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -38,6 +46,9 @@ RegionOption = Annotated[Path, typer.Option("--region", "-r", help="The region f
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="Date that figures refer to (YYYY-MM-DD); default: as deliveries state.")
 ]
+FromOption = Annotated[str, typer.Option("--from", help="First day (YYYY-MM-DD).")]
+ToOption = Annotated[str, typer.Option("--to", help="Last day, included (YYYY-MM-DD).")]
+ToDirOption = Annotated[Path, typer.Option("--to-dir", help="Folder to write.")]
 
 
 def main() -> None:
@@ -77,13 +88,16 @@ def region_at(path: Path):  # type: ignore[no-untyped-def]
 
 
 def day(text: str | None) -> date | None:
-    """A date option."""
-    if text is None:
-        return None
+    """The date of ``--as-of``."""
+    return None if text is None else day_of("--as-of", text)
+
+
+def day_of(option: str, text: str) -> date:
+    """A date option, or an exit that says how to write one."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise fail(f"--as-of {text}: not a date; write YYYY-MM-DD", 2) from None
+        raise fail(f"{option} {text}: not a date; write YYYY-MM-DD", 2) from None
 
 
 @app.command()
@@ -133,6 +147,33 @@ def check(region: RegionOption) -> None:
         out.print(f"[{colour}]{finding.level:<8}[/{colour}] {escape(finding.source):<24} {escape(finding.message)}")
         worst = max(worst, 1 if finding.level == "error" else 0)
     raise typer.Exit(worst)
+
+
+@instrument_app.command("list")
+def list_instruments() -> None:
+    """Every instrument with its scores, cut-offs and reliable changes; ? and marks for what is not verified yet."""
+    from orchestration.instruments import InstrumentError
+    from orchestration.instruments.show import instrument_list
+
+    try:
+        out.print(instrument_list())
+    except InstrumentError as error:
+        raise fail(str(error), 2) from None
+
+
+@instrument_app.command("show")
+def show_instrument(
+    code: Annotated[str, typer.Argument(help="Code, as `trigpoint instrument list` has it.")],
+    version: Annotated[str | None, typer.Option("--version", help="Default: the latest.")] = None,
+) -> None:
+    """One definition: items, scores, bands, rules of programmes, licence, sources, marks and test vectors."""
+    from orchestration.instruments import InstrumentError
+    from orchestration.instruments.show import UnknownInstrumentError, instrument_page
+
+    try:
+        out.print(instrument_page(code, version))
+    except (InstrumentError, UnknownInstrumentError) as error:
+        raise fail(str(error), 2) from None
 
 
 @app.command()
@@ -202,18 +243,102 @@ def explain(
     ],
     organisation: Annotated[str | None, typer.Option(help="Organisation id; default: the whole region.")] = None,
     release: Annotated[str | None, typer.Option(help="Release id; default: the latest.")] = None,
-    slice_value: Annotated[
-        str | None, typer.Option("--slice", help="Currency or instrument, for KPIs that are published by it.")
-    ] = None,
     members: Annotated[int, typer.Option(min=0, help="How many members to list.")] = 10,
+    of: Annotated[
+        str | None, typer.Option(help="Currency, instrument or the like, of a KPI always broken down.")
+    ] = None,
 ) -> None:
     """Explain one published figure: its definition, its value, and who was counted, down to file and line."""
     from orchestration.explain import ExplainError, explain_figure
 
     try:
-        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members, slice_value))
+        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members, of))
     except ExplainError as error:
         raise fail(str(error), 5) from None
+
+
+def kpi_catalogue():  # type: ignore[no-untyped-def]
+    """The KPI catalogue, or an exit with everything that is wrong with it."""
+    from orchestration.kpi import CatalogueError, catalogue
+
+    try:
+        return catalogue()
+    except CatalogueError as error:
+        for problem in error.problems:
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+
+
+@kpi_app.command("list")
+def kpi_list(
+    category: Annotated[str | None, typer.Option(help="Only KPIs of this category, such as outcomes.")] = None,
+) -> None:
+    """List every KPI with unit, direction and the KPI to read beside it."""
+    from orchestration.kpi import UnknownKpiError, show_list
+
+    try:
+        out.print(show_list(kpi_catalogue(), category))
+    except UnknownKpiError as error:
+        raise fail(str(error), 2) from None
+
+
+@kpi_app.command("show")
+def kpi_show(
+    kpi: Annotated[str, typer.Argument(help="KPI id, such as OC-05.")],
+    region: Annotated[
+        Path | None, typer.Option("--region", "-r", help="Show its latest published values.", envvar="TRIGPOINT_REGION")
+    ] = None,
+) -> None:
+    """Show one KPI: its whole definition, the facts that it counts and, of a region, what was published last."""
+    from orchestration.kpi import UnknownKpiError, show_one
+
+    loaded = region_at(region) if region else None
+    try:
+        out.print(show_one(kpi_catalogue(), kpi, loaded))
+    except UnknownKpiError as error:
+        raise fail(str(error), 2) from None
+
+
+@kpi_app.command("test")
+def kpi_test(
+    region: RegionOption,
+    formulas: Annotated[bool, typer.Option(help="Run the unit tests of the facts, too.")] = True,
+) -> None:
+    """Check every KPI: its definition against the ledger, the formulas of its facts, and its figures in the warehouse
+    against the members that they count. Exit code 1 if any fails."""
+    from orchestration.kpi import CatalogueError
+    from orchestration.kpi_check import check as check_kpis
+    from orchestration.kpi_check import show_verdicts
+
+    loaded = region_at(region)
+    if not loaded.warehouse_path.exists():
+        raise fail("nothing is built yet; run `trigpoint run` first", 5)
+    try:
+        with err.status("") as status:
+            verdicts = check_kpis(loaded, formulas=formulas, tell=status.update)
+    except CatalogueError as error:
+        for problem in error.problems:
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+    out.print(show_verdicts(verdicts))
+    raise typer.Exit(1 if any(verdict.problems for verdict in verdicts) else 0)
+
+
+@kpi_app.command("record")
+def kpi_record() -> None:
+    """Add new definitions and versions to the ledger; commit it with them."""
+    from orchestration.kpi import CatalogueError
+    from orchestration.kpi_check import record
+
+    try:
+        added = record()
+    except CatalogueError as error:
+        for problem in error.problems:
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+    for name in added:
+        out.print(f"recorded  {name}")
+    out.print(f"{len(added)} definitions added")
 
 
 @app.command()
@@ -256,3 +381,49 @@ def quarantine_release(
     at = datetime.now(UTC).isoformat(timespec="seconds")
     Ledger(loaded.state_dir).release(found[0].delivery_id, by=getpass.getuser(), at=at, reason=reason)
     out.print(f"released {found[0].delivery_id} of {found[0].source_id}; the next run loads it")
+
+
+@report_app.command("apr")
+def report_apr(
+    region: RegionOption,
+    project: Annotated[str, typer.Option(help="The sender's ProjectID.")],
+    start: FromOption,
+    end: ToOption,
+    to_dir: ToDirOption,
+    source: Annotated[str | None, typer.Option(help="Source, where several senders have that project.")] = None,
+) -> None:
+    """Write HUD's annual performance report (APR, CAPER) of a project, one CSV file a table."""
+    from orchestration.report import performance_report
+
+    days = day_of("--from", start), day_of("--to", end)
+    with reporting():
+        written = performance_report(region_at(region), project, *days, to_dir, source)
+    out.print(f"written  {len(written)} tables to {to_dir}; they hold small numbers of people")
+
+
+@report_app.command("spm")
+def report_spm(region: RegionOption, start: FromOption, end: ToOption, to_dir: ToDirOption) -> None:
+    """Write HUD's system performance measures 1a, 1b and 3.2 of every sender."""
+    from orchestration.report import system_measures
+
+    days = day_of("--from", start), day_of("--to", end)
+    with reporting():
+        written = system_measures(region_at(region), *days, to_dir)
+    out.print(f"written  {written}")
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turns what can keep a report from being made into an exit."""
+    from orchestration.report import ReportError
+    from orchestration.transform import BuildError
+    from orchestration.warehouse import HeldError
+
+    try:
+        yield
+    except ReportError as error:
+        raise fail(str(error), 2) from None
+    except HeldError as error:
+        raise fail(str(error), 4) from None
+    except BuildError as error:
+        raise fail(str(error), 1) from None

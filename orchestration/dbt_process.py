@@ -9,6 +9,7 @@ starts while deliveries are still being landed, and gives back memory and the wa
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,14 @@ def invoke(
     return results
 
 
+def call_macro(parsing: Invocation, name: str) -> Any:
+    """What a macro of the project returns, as JSON would hold it, after parsing. Raises :class:`DbtError`."""
+    try:
+        return json.loads(_PROCESS.call(_call_macro, parsing, name))
+    except HelperError as error:
+        raise DbtError(str(error)) from error
+
+
 # In that process ----------------------------------------------------------------------------------------------------
 
 _parsed: list[Any] = []
@@ -83,6 +92,29 @@ def _invoke(tell: Tell, invocation: Invocation) -> list[NodeResult]:
         raise DbtError(str(outcome.exception))
     results = getattr(outcome.result, "results", None) or []
     return [_result(result) for result in results if result.node.resource_type != "operation"]
+
+
+def _call_macro(tell: Tell, parsing: Invocation, name: str) -> str:
+    from dbt.adapters.factory import get_adapter_by_type, reset_adapters
+    from dbt.cli.main import dbtRunner
+
+    os.chdir(parsing.directory)
+    os.environ.update(parsing.environment)
+    try:
+        outcome = dbtRunner().invoke(list(parsing.arguments))
+        if not outcome.success:
+            raise DbtError(str(outcome.exception))
+        manifest: Any = outcome.result
+        manifest.build_flat_graph()
+        found = get_adapter_by_type("duckdb").execute_macro(name, macro_resolver=manifest)
+        return json.dumps(found, default=str)
+    except DbtError:
+        raise
+    except Exception as error:
+        # dbt's own exceptions do not survive the way between processes.
+        raise DbtError(str(error)) from None
+    finally:
+        reset_adapters()
 
 
 def _run(tell: Tell, invocation: Invocation, parsed: Any) -> Any:

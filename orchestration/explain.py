@@ -105,9 +105,23 @@ def find_figure(
             f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}; it has the "
             f"levels {definition['levels']} and the periods {definition['periods']}"
         )
-    value = _chosen(values, definition["base_slice_code"], slice_value)
-    members, refusal = _members(region, folder.name, kpi, organisation, value)
+    value = _of_slice(definition, values, slice_value)
+    members, refusal = _members(region, folder.name, definition, organisation, value)
     return folder, Figure(definition, value, members, refusal)
+
+
+def _of_slice(definition: dict[str, Any], values: list[dict[str, Any]], slice_value: str | None) -> dict[str, Any]:
+    """The one value that is meant, of a KPI that is always broken down."""
+    known = list(dict.fromkeys(value["slice_value"] for value in values))
+    if slice_value is None and len(known) > 1:
+        raise ExplainError(
+            f"{definition['kpi_id']} is published by {definition['base_slice_code']}; add --of with one of "
+            f"{', '.join(known)}"
+        )
+    for value in values:
+        if slice_value in (None, value["slice_value"]):
+            return value
+    raise ExplainError(f"{definition['kpi_id']} is not published for '{slice_value}'; there are: {', '.join(known)}")
 
 
 def explain_figure(
@@ -155,20 +169,7 @@ def numerator_and_denominator(figure: Figure) -> tuple[Decimal | None, Decimal |
     )
 
 
-def _chosen(values: list[dict[str, Any]], slice_code: str, slice_value: str | None) -> dict[str, Any]:
-    """The newest definition's figure of a slice; without a slice, the only one."""
-    if slice_code == "all":
-        return values[0]
-    known = sorted({value["slice_value"] for value in values})
-    found = [value for value in values if slice_value in (None, value["slice_value"])]
-    if not found or (slice_value is None and len(known) > 1):
-        raise ExplainError(f"this figure is published by {slice_code}; name one with --slice: {', '.join(known)}")
-    return found[0]
-
-
-def _counted(figure: Figure) -> RenderableType:
-    if (by := figure.definition["base_slice_code"]) != "all":
-        return Text(f"Members of every {by} follow; they are not added up, since they are not told apart by it.")
+def _counted(figure: Figure) -> Table:
     table = Table(title="From its members (restricted)", title_justify="left", show_header=False, box=None)
     for name, number in zip(("numerator", "denominator"), numerator_and_denominator(figure), strict=True):
         shown = "none: this figure has no such term" if number is None else f"{number.normalize():,f}"
@@ -179,7 +180,7 @@ def _counted(figure: Figure) -> RenderableType:
 def _published(value: dict[str, Any]) -> Table:
     table = Table(title="Published value", title_justify="left", show_header=False, box=None)
     for name, content in value.items():
-        if content is not None and name not in ("kpi_id", "version", "slice_code"):
+        if content not in (None, "all") and name not in ("kpi_id", "version"):
             table.add_row(name, str(content))
     return table
 
@@ -212,8 +213,9 @@ def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
 
 
 def _members(
-    region: Region, release_id: str, kpi: str, organisation: str | None, value: dict[str, Any]
+    region: Region, release_id: str, definition: dict[str, Any], organisation: str | None, value: dict[str, Any]
 ) -> tuple[list[dict[str, Any]] | None, str | None]:
+    kpi = definition["kpi_id"]
     path = region.members_dir / release_id / f"{kpi}.parquet"
     if not region.members_dir.exists():
         return None, "this copy of the region has no members/ folder; ask whoever runs the platform"
@@ -224,17 +226,22 @@ def _members(
     if not os.access(path, os.R_OK):
         return None, "members/ is restricted to the people who run the platform; ask one of them"
     with duckdb.connect() as connection:
-        # Rows of facts that already are of a level and period belong to those; others to every period that they meet.
+        # Rows of facts that already are of a level and period belong to those; others to every period that they meet,
+        # of a stock to the last month that the period has.
         found = connection.execute(
             "SELECT * FROM read_parquet($path) "
-            "WHERE CASE WHEN period_start_on IS NULL "
+            "WHERE version = $version AND base_slice_value = $slice AND CASE WHEN period_start_on IS NULL "
             "THEN anchor_on <= $end AND coalesce(anchor_end_on, DATE '9999-12-31') >= $start "
+            "AND ($stock_month IS NULL OR date_trunc('month', anchor_on) = $stock_month) "
             "AND ($organisation IS NULL OR organisation_id = $organisation) "
             "ELSE level_code = $level AND level_key = $key AND period_type_code = $type "
             "AND period_start_on = $start END "
             "ORDER BY in_denominator DESC, in_numerator DESC, anchor_on, member_key",
             {
                 "path": path.as_posix(),
+                "version": value["version"],
+                "slice": value["slice_value"],
+                "stock_month": _stock_month(region, release_id, definition, value),
                 "organisation": organisation,
                 "level": value["level_code"],
                 "key": value["level_key"],
@@ -245,6 +252,15 @@ def _members(
         )
         names = [d[0] for d in found.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()], None
+
+
+def _stock_month(region: Region, release_id: str, definition: dict[str, Any], value: dict[str, Any]) -> date | None:
+    """The month whose stock a figure is: the last of its period, or that of the as-of date."""
+    if not definition["is_stock"]:
+        return None
+    as_of = date.fromisoformat(read_manifest(region.releases_dir / release_id)["as_of"])
+    last: date = min(value["period_end_on"], as_of)
+    return last.replace(day=1)
 
 
 def _release(region: Region, release_id: str | None) -> Path:

@@ -281,9 +281,11 @@ class Pipeline:
         )
 
     def _code(self) -> str:
-        """Identity of what facts of all persons depend on: the code, and who is who in the region file."""
+        """Identity of what facts of all persons depend on: the code, who is who in the region file, and value sets."""
         model = self.region.model.model_dump(mode="json", include={"region", "organisations", "sources"})
-        content = json.dumps(model, sort_keys=True, default=str)
+        content = json.dumps(
+            [model, self.region.value_sets] if self.region.value_sets else model, sort_keys=True, default=str
+        )
         return hashlib.sha256(f"{code_fingerprint()}|{content}".encode()).hexdigest()
 
     def _note_built(self) -> int:
@@ -364,6 +366,11 @@ _CONTEXT_HASH = """(SELECT md5(concat_ws('|', as_of::VARCHAR,
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.organisation AS t),
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.source_config AS t),
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.kpi_target AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.organisation_attribute AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.peer_group AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.spc_rebase AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.outcome_programme AS t),
+    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.value_set AS t),
     (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.delivery AS t))) FROM ops.run_context)"""
 """What the models are told, as one value: if it changes, they are built again."""
 

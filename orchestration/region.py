@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,19 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from orchestration.instruments.known import (
+    ValueSetError,
+    awaited_value_sets,
+    known_items,
+    known_programmes,
+    read_value_set,
+)
 from orchestration.yaml_lines import Loc, key_lines, place, repeated_keys, sentence
-from sources.connector import connectors
+from sources.connector import MappingProblem, connectors
 from sources.delivery import Limits
+from sources.survey.mapping import parse_mapping
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Month = Annotated[int, Field(ge=1, le=12)]
@@ -94,6 +103,9 @@ class OrganisationBlock(_Strict):
     id: Identifier
     name: str
     financial_year_start: Month | None = Field(default=None, description="Overrides the region's.")
+    attributes: dict[Identifier, float | str] = Field(
+        default_factory=dict, description="What peers are found by: size, setting, need; numbers or words."
+    )
 
 
 class LimitsBlock(_Strict):
@@ -143,7 +155,62 @@ class TargetBlock(_Strict):
     period_type: Literal["month", "quarter", "financial_year", "rolling12"]
     period_start: date
     target: float
+    tolerance_pct: float = Field(default=0, ge=0, description="Missed by no more per cent of the target: amber.")
     set_on: date
+
+
+class RangeBlock(_Strict):
+    """Numbers from one on up to another, both inclusive."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+class NearestBlock(_Strict):
+    """The organisations that are most alike in some attributes, each brought to the same scale."""
+
+    attributes: list[Identifier] = Field(min_length=1)
+    members: int = Field(default=15, ge=5, description="How many peers each organisation gets.")
+
+
+class PeerGroupBlock(_Strict):
+    """Organisations that may be held against each other: by a rule, a list, or the nearest of each."""
+
+    id: Identifier
+    name: str
+    where: dict[Identifier, list[str] | RangeBlock] = Field(
+        default_factory=dict, description="Attribute to the words that it may be, or to a range of numbers."
+    )
+    members: list[str] = Field(
+        default_factory=list, description="Organisations by id, or by the code that a publication gives them."
+    )
+    nearest: NearestBlock | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PeerGroupBlock:
+        if sum(map(bool, (self.where, self.members, self.nearest))) != 1:
+            raise ValueError("say who belongs to it in one way: where, members or nearest")
+        if self.id == "all":
+            raise ValueError("'all' is the group of every organisation; take another id")
+        return self
+
+
+class RebaseBlock(_Strict):
+    """Somebody decided that a series begins anew: its limits are made again from here on. Never done by itself."""
+
+    kpi: str = Field(description="KPI, or measure of a publication.")
+    organisation: str | None = Field(default=None, description="Its id or published code. None: the whole region.")
+    from_month: date = Field(description="First month of the new limits.")
+    reason: str = Field(min_length=1)
+    approved_by: str = Field(min_length=1)
+
+
+class ValueSetBlock(_Strict):
+    """A table of health-state indices that may not be shipped: a CSV file with the columns state and index."""
+
+    instrument: str
+    code: str = Field(description="Code of the value set in the instrument's definition.")
+    file: str = Field(description="Relative to the region file.")
 
 
 class SchedulesBlock(_Strict):
@@ -172,6 +239,12 @@ class RegionFile(_Strict):
     organisations: list[OrganisationBlock] = Field(min_length=1)
     sources: list[SourceBlock] = Field(min_length=1)
     targets: list[TargetBlock] = Field(default_factory=list)
+    peer_groups: list[PeerGroupBlock] = Field(default_factory=list)
+    rebases: list[RebaseBlock] = Field(default_factory=list)
+    value_sets: list[ValueSetBlock] = Field(default_factory=list)
+    outcome_programme: str | None = Field(
+        default=None, description="Whose rules judge courses (instruments/programmes.yml). Default: talking_therapies."
+    )
     schedules: SchedulesBlock = SchedulesBlock()
     disclosure: DisclosureBlock = DisclosureBlock()
 
@@ -179,8 +252,9 @@ class RegionFile(_Strict):
 class Region:
     """A region file in its place: the model, and the paths of deliveries and state beside it."""
 
-    def __init__(self, path: Path, model: RegionFile):
+    def __init__(self, path: Path, model: RegionFile, lines: Mapping[Loc, int] | None = None):
         self.path = path
+        self._lines = lines or {}
         self.root = path.parent
         self.model = model
 
@@ -195,6 +269,10 @@ class Region:
     @cached_property
     def organisations(self) -> dict[str, OrganisationBlock]:
         return {organisation.id: organisation for organisation in self.model.organisations}
+
+    def line_of(self, *key: str | int) -> int | None:
+        """The line of the region file on which a key stands; None if the region was not read from a file."""
+        return self._lines.get(key)
 
     def source(self, source_id: str) -> SourceBlock:
         """The source with this id; KeyError if there is none."""
@@ -213,6 +291,16 @@ class Region:
             (p for p in found if not p.name.startswith((".", "~$")) and p.suffix != ".part"),
             key=lambda p: p.as_posix(),
         )
+
+    @property
+    def value_sets(self) -> list[tuple[str, str, int, Decimal]]:
+        """Value set, instrument, state and index of every table that the region brings."""
+        awaited = awaited_value_sets()
+        return [
+            (block.code, block.instrument, state, index)
+            for block in self.model.value_sets
+            for state, index in read_value_set(self.root / block.file, awaited[block.instrument, block.code])
+        ]
 
     @property
     def landing_dir(self) -> Path:
@@ -281,10 +369,10 @@ def load_region(path: Path) -> Region:
         model = RegionFile.model_validate(data)
     except ValidationError as error:
         raise RegionFileError([sentence(path.name, lines, e) for e in error.errors()]) from error
-    problems = list(_cross_checks(path.name, lines, model))
+    problems = list(_cross_checks(path, lines, model))
     if problems:
         raise RegionFileError(problems)
-    return Region(path, model)
+    return Region(path, model, lines)
 
 
 def json_schema() -> str:
@@ -292,7 +380,8 @@ def json_schema() -> str:
     return json.dumps(RegionFile.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
-def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
+def _cross_checks(path: Path, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
+    name = path.name
     yield from _repeated(name, lines, "organisations", [o.id for o in model.organisations])
     yield from _repeated(name, lines, "sources", [s.id for s in model.sources])
     known = {organisation.id for organisation in model.organisations}
@@ -307,11 +396,63 @@ def _cross_checks(name: str, lines: dict[Loc, int], model: RegionFile) -> Iterab
             yield f"{where}: unknown kind '{source.kind}'; known kinds: {', '.join(sorted(kinds))}"
             continue
         for problem in kinds[source.kind].check_mapping(source.mapping):
-            yield f"{place(name, lines, (*at, 'mapping'))}: {problem}"
+            within = problem.at if isinstance(problem, MappingProblem) else ()
+            yield f"{place(name, lines, (*at, 'mapping', *within))}: {problem}"
     for index, target in enumerate(model.targets):
         if target.organisation is not None and target.organisation not in known:
             where = place(name, lines, ("targets", index, "organisation"))
             yield f"{where}: no organisation '{target.organisation}'"
+    yield from _repeated(name, lines, "peer_groups", [group.id for group in model.peer_groups])
+    attributes = {attribute for organisation in model.organisations for attribute in organisation.attributes}
+    for index, group in enumerate(model.peer_groups):
+        for attribute in (*group.where, *(group.nearest.attributes if group.nearest else ())):
+            if attribute not in attributes:
+                where = place(name, lines, ("peer_groups", index))
+                yield f"{where}: no organisation has the attribute '{attribute}'; add it under attributes"
+
+    yield from _instrument_problems(path, lines, model)
+
+
+def _instrument_problems(path: Path, lines: dict[Loc, int], model: RegionFile) -> Iterable[str]:
+    """What the region file says of instruments that no definition knows."""
+    programmes = known_programmes()
+    if model.outcome_programme is not None and model.outcome_programme not in programmes:
+        where = place(path.name, lines, ("outcome_programme",))
+        yield f"{where}: no programme '{model.outcome_programme}'; known: {', '.join(programmes)}"
+    for index, source in enumerate(model.sources):
+        kind = connectors().get(source.kind)
+        if kind is None or kind.domain != "survey" or kind.check_mapping(source.mapping):
+            continue
+        where = place(path.name, lines, ("sources", index, "mapping"))
+        yield from (f"{where}: {problem}" for problem in unknown_items(source.mapping))
+    awaited = awaited_value_sets()
+    for index, value_set in enumerate(model.value_sets):
+        where = place(path.name, lines, ("value_sets", index))
+        states = awaited.get((value_set.instrument, value_set.code))
+        if states is None:
+            known = ", ".join(f"{code} of {instrument}" for instrument, code in sorted(awaited))
+            yield f"{where}: no value set '{value_set.code}' is awaited for {value_set.instrument}; known: {known}"
+            continue
+        try:
+            read_value_set(path.parent / value_set.file, states)
+        except ValueSetError as error:
+            yield f"{where}: {error}"
+
+
+def unknown_items(mapping: Mapping[str, Any]) -> Iterable[str]:
+    """Questions of a survey mapping that are mapped to what no instrument has."""
+    known = known_items()
+    for code, form in sorted(parse_mapping(mapping).forms.items()):
+        for instrument, numbers in sorted(form.items.items()):
+            if instrument not in known:
+                yield f"form '{code}': no instrument '{instrument}'; see `trigpoint instrument list`"
+                continue
+            for question, number in numbers.items():
+                if number not in known[instrument]:
+                    yield (
+                        f"form '{code}': '{question}' is mapped to item {number} of {instrument}, "
+                        f"which has items {min(known[instrument])} to {max(known[instrument])}"
+                    )
 
 
 def _repeated(name: str, lines: dict[Loc, int], block: str, ids: list[str]) -> Iterable[str]:

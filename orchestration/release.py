@@ -1,7 +1,8 @@
 """Releases: immutable folders with what BI and regional bodies may see, and the pins that they can be made from again.
 
 What belongs here: pins, release ids, the files of a release, the frozen members beside it, and moving ``latest``. What
-does not: whether a release may be published (the gate in ``pipeline``), and protecting small numbers (``dbt_project``).
+does not: what its pages show (``catalogue``), whether it may be published (the gate in ``pipeline``), and protecting
+small numbers (``dbt_project``).
 
 A release is built beside its place and renamed: it is complete or absent. The time of making is noted in
 ``releases/made.jsonl`` and is no part of what is hashed.
@@ -25,6 +26,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from orchestration.catalogue import About, write_catalogue
 from orchestration.ledger import JsonLines
 from orchestration.project import code_fingerprint, dbt_fingerprint, product_version, suites_fingerprint
 from orchestration.region import Region
@@ -34,6 +36,7 @@ LATEST = "latest"
 MANIFEST = "manifest.json"
 SERVED = "served.duckdb"
 MEMBERS = "kpi.fct_kpi_member"
+PEERS = "benchmark.bridge_peer_group"
 
 QUALITY_QUERY = """
     SELECT organisation_id, source_id, check_id, rule, severity, dimension, outcome,
@@ -118,6 +121,9 @@ class Draft:
             _write_rows(self._folder / "kpi_catalogue.csv", catalogue)
         dictionary = _dictionary(self._folder, self._models)
         _write_csv(self._folder / "dictionary.csv", ["table", "column", "type", "description"], dictionary)
+        tell("drawing_catalogue", release=self._pins.release_id)
+        region, pins = self._region.model.region, self._pins
+        write_catalogue(self._folder, SERVED, About(region.name, pins.release_id, pins.as_of.isoformat()))
 
     def publish(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Add what the gate said, and make it the release of its pins. The caller has passed the gate."""
@@ -296,7 +302,7 @@ def _row_count(path: Path) -> int:
 
 
 def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
-    """Keep who was counted, restricted and beside the releases, so that a figure can be explained later."""
+    """Keep who was counted and who was whose peer, restricted and beside the releases, to explain a figure later."""
     folder.mkdir(parents=True, mode=0o700)
     for (kpi_id,) in connection.execute(f"SELECT DISTINCT kpi_id FROM {MEMBERS} ORDER BY kpi_id").fetchall():
         path = folder / f"{kpi_id}.parquet"
@@ -306,6 +312,11 @@ def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None
             [kpi_id],
         )
         path.chmod(0o600)
+    path = folder / "peer_group.parquet"
+    connection.execute(
+        f"COPY (SELECT * FROM {PEERS} ORDER BY ALL) TO '{path.as_posix()}' (FORMAT parquet, COMPRESSION zstd)"
+    )
+    path.chmod(0o600)
 
 
 def _write_rows(path: Path, rows: duckdb.DuckDBPyConnection) -> None:

@@ -10,7 +10,6 @@ formula is written with an apostrophe before it. The HTML needs nothing from els
 from __future__ import annotations
 
 import csv
-import html
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from expectations.results import CheckResult, LandedDelivery, LandingVerdict, Outcome, Status
+from orchestration.html_page import document, escape, html_row, html_table
 from sources.spec import MASK
 
 Values = Callable[[str, str, str, int, str], str | None]
@@ -172,24 +172,17 @@ def harmless(text: str) -> str:
 def html_text(report: DeliveryReport) -> str:
     """The report as a page that needs nothing from elsewhere."""
     parts = [
-        f"<h1>{_escape(report.organisation)}: what we found in your delivery</h1>",
-        f'<p class="where">{_escape(report.name)}{_stated(report)}</p>',
+        f"<h1>{escape(report.organisation)}: what we found in your delivery</h1>",
+        f'<p class="where">{escape(report.name)}{_stated(report)}</p>',
         _verdict(report),
         _summary(report),
         _by_rule(report),
         _rows(report),
-        f"<footer><p>Delivery {report.delivery_id}, source {_escape(report.source_id)}. This report shows values as "
+        f"<footer><p>Delivery {report.delivery_id}, source {escape(report.source_id)}. This report shows values as "
         "you sent them. Keep it as safe as the records themselves.</p></footer>",
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="robots" content="noindex">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{_escape(report.name)}: delivery report</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    body = "\n".join(part for part in parts if part)
+    return document(f"{report.name}: delivery report", body, _STYLE)
 
 
 # Collecting ---------------------------------------------------------------------------------------------------------
@@ -265,7 +258,7 @@ def _uncounted(results: Sequence[CheckResult], rows: Sequence[Mapping[str, Any]]
 
 
 def _stated(report: DeliveryReport) -> str:
-    return f", exported {_escape(report.stated_at.removesuffix(' 00:00:00'))}" if report.stated_at else ""
+    return f", exported {escape(report.stated_at.removesuffix(' 00:00:00'))}" if report.stated_at else ""
 
 
 def _verdict(report: DeliveryReport) -> str:
@@ -277,7 +270,7 @@ def _verdict(report: DeliveryReport) -> str:
         Status.REFUSED: ("Refused", "Nothing of this delivery is loaded; what you sent before stays in force."),
     }  # fmt: skip
     title, text = said[report.status]
-    reasons = "".join(f"<li>{_escape(reason[:1].upper() + reason[1:])}</li>" for reason in report.reasons)
+    reasons = "".join(f"<li>{escape(reason[:1].upper() + reason[1:])}</li>" for reason in report.reasons)
     return (
         f'<section class="verdict {report.status}"><h2>{title}</h2><p>{text}</p>'
         + (f"<ul>{reasons}</ul>" if reasons else "")
@@ -309,16 +302,16 @@ def _by_rule(report: DeliveryReport) -> str:
         grouped[name] = grouped.get(name, 0) + 1
     ordered = sorted(grouped.items(), key=lambda item: (item[0][0] != "held back", -item[1], item[0]))
     body = "".join(
-        _row(
-            ("What", f"<strong>{_escape(message)}</strong> <code>{_escape(rule)}</code>"),
+        html_row(
+            ("What", f"<strong>{escape(message)}</strong> <code>{escape(rule)}</code>"),
             ("Effect", severity),
             ("Rows", f"{count:,}"),
-            ("How to fix", _escape(fix)),
+            ("How to fix", escape(fix)),
         )
         for (severity, rule, message, fix), count in ordered
     )
-    more = "".join(f"<p>{_escape(sentence)}</p>" for sentence in report.uncounted)
-    return "<h2>What to mend</h2>" + _table("What to mend", ("What", "Effect", "Rows", "How to fix"), body) + more
+    more = "".join(f"<p>{escape(sentence)}</p>" for sentence in report.uncounted)
+    return "<h2>What to mend</h2>" + html_table("What to mend", ("What", "Effect", "Rows", "How to fix"), body) + more
 
 
 def _rows(report: DeliveryReport) -> str:
@@ -326,13 +319,13 @@ def _rows(report: DeliveryReport) -> str:
         return ""
     shown = report.findings[:SHOWN_IN_HTML]
     body = "".join(
-        _row(
-            ("File", _escape(f.file)),
+        html_row(
+            ("File", escape(f.file)),
             ("Line", "" if f.line is None else str(f.line)),
-            ("Record", _escape(f.record)),
-            ("Column", _escape(f.column)),
+            ("Record", escape(f.record)),
+            ("Column", escape(f.column)),
             ("Value", _shown_value(f.value)),
-            ("Problem", _escape(f.message)),
+            ("Problem", escape(f.message)),
             ("Effect", f.severity),
         )
         for f in shown
@@ -340,31 +333,13 @@ def _rows(report: DeliveryReport) -> str:
     left = len(report.findings) - len(shown)
     note = f"<p>{left:,} more are in the CSV file beside this page.</p>" if left else ""
     headers = ("File", "Line", "Record", "Column", "Value", "Problem", "Effect")
-    return "<h2>Where it is</h2>" + _table("Where it is", headers, body) + note
+    return "<h2>Where it is</h2>" + html_table("Where it is", headers, body) + note
 
 
 def _shown_value(value: str | None) -> str:
     if value is None:
         return ""
-    return f"<samp>{_escape(value)}</samp>" if value else '<span class="none">empty</span>'
-
-
-def _table(caption: str, headers: Sequence[str], body: str) -> str:
-    """A table that stays one for screen readers when narrow screens show its rows as cards."""
-    head = "".join(f'<th scope="col" role="columnheader">{name}</th>' for name in headers)
-    return (
-        f'<table role="table"><caption>{caption}</caption><thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-        f'<tbody role="rowgroup">{body}</tbody></table>'
-    )
-
-
-def _row(*cells: tuple[str, str]) -> str:
-    inner = "".join(f'<td role="cell" data-label="{label}"><span>{content}</span></td>' for label, content in cells)
-    return f'<tr role="row">{inner}</tr>\n'
-
-
-def _escape(text: str | None) -> str:
-    return html.escape(text or "")
+    return f"<samp>{escape(value)}</samp>" if value else '<span class="none">empty</span>'
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -376,41 +351,12 @@ def _write(path: Path, content: bytes) -> None:
 
 
 _STYLE = """
-:root{color-scheme:light dark;--line:#c9ced6;--soft:#f3f5f8;--text:#1b1f24;--quiet:#57606a;--good:#1a6b3c;
---hold:#8a5300;--bad:#a3212b}
-@media (prefers-color-scheme:dark){:root{--line:#3b434c;--soft:#1f252c;--text:#e8ebee;--quiet:#a4adb6;--good:#7fd19f;
---hold:#f0b45c;--bad:#ff9aa0}body{background:#14181d}}
-*{box-sizing:border-box}
-body{margin:0;font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;color:var(--text)}
-main{max-width:72rem;margin:0 auto;padding:1.5rem 1rem 3rem}
-h1{font-size:1.5rem;line-height:1.25;margin:0 0 .25rem}
-h2{font-size:1.15rem;margin:2rem 0 .5rem}
-.where,footer{color:var(--quiet);overflow-wrap:anywhere}
 .verdict{border-left:.35rem solid;padding:.5rem 1rem;margin:1.25rem 0;background:var(--soft)}
 .verdict h2{margin:0}
 .verdict p,.verdict ul{margin:.25rem 0}
 .verdict.accepted{border-color:var(--good)}.verdict.accepted h2{color:var(--good)}
 .verdict.paused{border-color:var(--hold)}.verdict.paused h2{color:var(--hold)}
 .verdict.refused{border-color:var(--bad)}.verdict.refused h2{color:var(--bad)}
-.figures{display:flex;flex-wrap:wrap;gap:.75rem;margin:1rem 0}
-.figures div{flex:1 1 9rem;border:1px solid var(--line);border-radius:.4rem;padding:.6rem .9rem;display:flex;
-flex-direction:column}
-.figures dd{margin:0;font-size:1.6rem;font-weight:600;font-variant-numeric:tabular-nums}
-.figures dt{color:var(--quiet)}
-table{border-collapse:collapse;width:100%;margin:.5rem 0}
-caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-th,td{text-align:left;vertical-align:top;padding:.5rem .6rem;border-bottom:1px solid var(--line);
-overflow-wrap:break-word}
-th{background:var(--soft);font-size:.9rem;white-space:nowrap}
 td[data-label=Rows],td[data-label=Line],td[data-label=Effect]{font-variant-numeric:tabular-nums;white-space:nowrap}
 td[data-label=File],td[data-label=Record],td[data-label=Value]{overflow-wrap:anywhere;min-width:9rem}
-code,samp{font-family:ui-monospace,Consolas,Menlo,monospace;font-size:.9em}
-code,.none{color:var(--quiet)}
-@media (max-width:44rem){
-thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-table,tbody,tr,td{display:block;width:100%}
-tr{border:1px solid var(--line);border-radius:.4rem;margin:0 0 .75rem;padding:.35rem .25rem}
-td{border:0;padding:.2rem .6rem;display:grid;grid-template-columns:6.5rem 1fr;gap:.5rem}
-td::before{content:attr(data-label);color:var(--quiet);font-size:.9rem}
-}
 """

@@ -11,9 +11,10 @@ mapping:
       items: {phq9_1: 1, phq9_2: 2}        # question -> item number
       total: phq9_total                    # optional: the total as the sender worked it out
       score: phq9_score                    # optional: the score, where it is not the total
+      weights: {goal_1_weight: 1}          # optional: question -> item whose answer it weighs (goal attainment)
       items_are_prereversed: true          # the sender has turned reversed items round already; default false
       # or, where one form carries several: instruments: {phq9: {phq9_1: 1}, gad7: {gad7_1: 1}}
-      # with total: {phq9: phq9_total}, score alike
+      # with total: {phq9: phq9_total}, score alike, weights: {gas: {goal_1_weight: 1}}
       person: {field: client_ref, scheme: harbour_hmis}
       assessed_on: visit_date              # else the day of submission
       timepoint: wave
@@ -44,6 +45,7 @@ _FORM_KEYS = frozenset(
         "items",
         "total",
         "score",
+        "weights",
         "items_are_prereversed",
         "person",
         "assessed_on",
@@ -70,6 +72,8 @@ class FormMapping:
     """Instrument → question with the supplied total."""
     scores: Mapping[str, str] = field(default_factory=dict)
     """Instrument → question with the supplied score."""
+    weights: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Instrument → question with the weight of an item → number of that item."""
     is_prereversed: bool = False
     person_field: str | None = None
     person_scheme: str | None = None
@@ -86,7 +90,8 @@ class FormMapping:
         single = {name for name in (self.person_field, self.assessed_on, self.timepoint) if name}
         items = {question for numbers in self.items.values() for question in numbers}
         supplied = (*self.totals.values(), *self.scores.values())
-        return frozenset({*single, *items, *supplied, *self.plain, *self.select_multiple})
+        weights = {question for numbers in self.weights.values() for question in numbers}
+        return frozenset({*single, *items, *weights, *supplied, *self.plain, *self.select_multiple})
 
     @property
     def named(self) -> frozenset[str]:
@@ -130,6 +135,8 @@ def survey_mapping_rows(source_id: str, mapping: Mapping[str, Any]) -> tuple[lis
             ordered = sorted(numbers.items(), key=lambda item: item[1])
             role = "item_prereversed" if form.is_prereversed else "item"
             items += [(source_id, code, instrument, question, number, role) for question, number in ordered]
+            weighed = sorted(form.weights.get(instrument, {}).items(), key=lambda item: item[1])
+            items += [(source_id, code, instrument, question, number, "weight") for question, number in weighed]
             for role, supplied in (("total", form.totals), ("score", form.scores)):
                 if instrument in supplied:
                     items.append((source_id, code, instrument, supplied[instrument], None, role))
@@ -160,6 +167,7 @@ def _form(code: str, block: Mapping[str, Any]) -> FormMapping:
         items=_items(block),
         totals=_supplied(block, "total"),
         scores=_supplied(block, "score"),
+        weights=_weights(block),
         is_prereversed=bool(block.get("items_are_prereversed", False)),
         person_field=person.get("field"),
         person_scheme=person.get("scheme"),
@@ -177,6 +185,14 @@ def _items(block: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     if block.get("instrument"):
         return {str(block["instrument"]): dict(block.get("items") or {})}
     return {}
+
+
+def _weights(block: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Instrument → question → item number, for ``weights``."""
+    weights = block.get("weights") or {}
+    if block.get("instruments"):
+        return {str(code): dict(numbers) for code, numbers in weights.items() if isinstance(numbers, Mapping)}
+    return {str(block["instrument"]): dict(weights)} if weights and block.get("instrument") else {}
 
 
 def _supplied(block: Mapping[str, Any], key: str) -> dict[str, str]:
@@ -223,7 +239,7 @@ def _check_shapes(block: Mapping[str, Any]) -> Iterator[str]:
         names = block.get(key) or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             yield f"'{key}' must be a list of questions"
-    for key in ("items", "instruments", "person"):
+    for key in ("items", "instruments", "weights", "person"):
         if not isinstance(block.get(key) or {}, Mapping):
             yield f"'{key}' must be a block of keys and values"
     instruments = block.get("instruments") or {}
@@ -264,11 +280,21 @@ def _check_items(block: Mapping[str, Any]) -> Iterator[str]:
             yield f"'{key}' needs 'instrument'; with 'instruments' write {key}: {{instrument: question}}"
         for instrument in sorted(set(by_instrument) - set(_items(block))):
             yield f"'{key}' names instrument '{instrument}', which the form does not carry"
+    weights = block.get("weights") or {}
+    if weights and block.get("instruments") and not all(isinstance(each, Mapping) for each in weights.values()):
+        yield "with 'instruments' write weights: {instrument: {question: item number}}"
+        return
+    if weights and not _weights(block):
+        yield "'weights' needs 'instrument' or 'instruments'"
+    for instrument in sorted(set(_weights(block)) - set(_items(block))):
+        yield f"'weights' names instrument '{instrument}', which the form does not carry"
     owner: dict[str, str] = {}
     for instrument, numbers in _items(block).items():
+        weighed = _weights(block).get(instrument, {})
         yield from _check_numbers(instrument, numbers)
+        yield from _check_numbers(instrument, weighed)
         sent = [by_instrument[instrument] for by_instrument in supplied.values() if instrument in by_instrument]
-        for question in [*numbers, *sent]:
+        for question in [*numbers, *weighed, *sent]:
             if question in owner:
                 where = "twice" if owner[question] == instrument else f"for {owner[question]} and {instrument}"
                 yield f"question '{question}' is used {where}; an answer belongs to one item"

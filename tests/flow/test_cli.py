@@ -79,7 +79,7 @@ def test_mistakes_are_told_with_what_would_work(undisturbed: Run) -> None:
         (("explain", "OC-99", "--period", "2025-01"), 5, "published: "),
         (("explain", "OC-05", "--period", "2025-13"), 5, "write 2025-01, 2025-Q1, FY2024 or R12-2025-01"),
         (("explain", "OC-05", "--period", "1999-01"), 5, "the levels region, organisation"),
-        (("explain", "FN-06", "--period", "FY2024"), 5, "--slice: "),
+        (("explain", "FN-06", "--period", "FY2024"), 5, "add --of with one of"),
         (("explain", "OC-05", "--period", "2025-01", "--release", "../x"), 5, "no release"),
         (("run", "--as-of", "yesterday"), 2, "write YYYY-MM-DD"),
     ):

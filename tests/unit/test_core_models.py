@@ -45,7 +45,7 @@ def test_every_raw_table_about_a_person_that_staging_reads_can_make_a_person_dir
 def test_data_quality_elements_are_those_of_the_seed() -> None:
     with (DBT_PROJECT / "seeds" / "ref_dq_element.csv").open(encoding="utf-8") as file:
         seed = {row["element_code"]: row["kind_code"] for row in csv.DictReader(file)}
-    kinds = {"value": "completeness", "recorded": "timeliness", "passes": "consistency"}
+    kinds = {"value": "completeness", "recorded": "timeliness", "resolves": "identity", "passes": "consistency"}
     elements = ast.literal_eval(_given("dq_elements", MACROS / "core" / "data_quality.sql"))
     made = {e["code"]: next(kind for key, kind in kinds.items() if key in e) for e in elements}
     assert made == seed

@@ -438,7 +438,10 @@ SHEETS: dict[str, tuple[dict[str, str | None], list[tuple[str, str]]]] = {
     "written_as_decimal": ({"phq9_3": "1.0"}, []),
     "one_declined": ({"phq9_3": None, "phq9_total": "8"}, []),
     "wrong_total": ({"phq9_total": "12"}, [("phq9_total", "total_mismatch")]),
-    "total_no_number": ({"phq9_total": "nine"}, [("phq9_total", "total_mismatch")]),
+    "total_no_number": (
+        {"phq9_total": "nine"},
+        [("phq9_total", "out_of_range_total"), ("phq9_total", "total_mismatch")],
+    ),
     "higher_total": ({"phq9_3": "3", "phq9_total": "11"}, []),
 }
 """Answer sheets of PHQ-9: what differs from nine answers 1 and the total 9; what must be found."""

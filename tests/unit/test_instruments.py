@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,144 +17,67 @@ from orchestration.instruments import (
     SEEDS,
     Instrument,
     InstrumentError,
-    Vector,
     as_csv,
     compiled,
+    latest,
     read_instrument,
     read_instruments,
     read_programmes,
     seed_rows,
 )
+from orchestration.instruments.ledger import as_text, broken_promises, fingerprints, read_ledger
 from tests.dbt_macros import render
+from tests.scoring import score_answers, score_vectors
 
 SHIPPED = read_instruments()
-
-_TYPES = {
-    "item_value": "decimal(9,4)",
-    "points": "decimal(12,6)",
-    "points_if_prereversed": "decimal(12,6)",
-    "multiplier": "decimal(9,4)",
-    "score_offset": "decimal(9,4)",
-    "raw_min": "decimal(18,6)",
-    "raw_max": "decimal(18,6)",
-    "raw_total": "decimal(18,6)",
-    "score": "decimal(9,4)",
-    "score_from": "decimal(9,4)",
-    "item_number": "integer",
-    "basis_rank": "integer",
-    "stage": "integer",
-    "member_count": "integer",
-    "minimum_answered": "integer",
-    "has_lookup": "boolean",
-    "is_prereversed": "boolean",
-}
-_LOOKUP = ["instrument_code", "instrument_version", "scale_code", "raw_total", "score"]
-_ANSWER = [
-    *("assessment_key", "instrument_code", "instrument_version", "item_number", "answer_value"),
-    *("missing_reason_code", "is_prereversed"),
-]
-
 
 # Scoring ----------------------------------------------------------------------------------------------------------
 
 
-SCORED = render("{{ scored_items('answer', 'ref_instrument_item') }}", "assessment")
-SCORES = render(
-    "{{ all_scale_scores('item', 'ref_instrument_scale', 'ref_instrument_member', 'ref_score_lookup') }}", "assessment"
-)
-
-
-def _create(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: list[str], rows: Sequence[Sequence[Any]]
-) -> None:
-    arrays = {
-        c: pa.array([None if r[i] is None else str(r[i]) for r in rows], pa.string()) for i, c in enumerate(columns)
-    }
-    connection.register("given", pa.table(arrays))
-    typed = ", ".join(f"CAST({c} AS {_TYPES.get(c, 'varchar')}) AS {c}" for c in columns)
-    connection.execute(f"CREATE TABLE {name} AS SELECT {typed} FROM given")
-    connection.unregister("given")
-
-
-def score(instruments: list[Instrument], answers: list[tuple[Any, ...]]) -> duckdb.DuckDBPyConnection:
-    """Tables ``item`` and ``score`` for answers: assessment, instrument, item, value, missing reason, prereversed."""
-    connection = duckdb.connect()
-    for name, rows in seed_rows(instruments, []).items():
-        if name == "ref_outcome_programme":
-            continue
-        columns = list(rows[0]) if rows else _LOOKUP
-        _create(connection, name, columns, [[None if row[c] is None else str(row[c]) for c in columns] for row in rows])
-    versions = {i.code: i.version for i in instruments}
-    _create(connection, "answer", _ANSWER, [(key, code, versions[code], *rest) for key, code, *rest in answers])
-    connection.execute(f"CREATE TABLE item AS {SCORED}")
-    connection.execute(f"CREATE TABLE score AS {SCORES}")
-    return connection
-
-
-def _answers(instrument: Instrument, vector: Vector, key: str) -> list[tuple[Any, ...]]:
+def differences(instruments: list[Instrument]) -> list[str]:
+    """What the vectors of definitions say, against what the SQL of the models makes of them."""
+    scored = score_vectors(instruments)
     return [
-        (
-            key,
-            instrument.code,
-            number,
-            None if value is None else str(value),
-            vector.missing.get(number),
-            vector.prereversed,
-        )
-        for number, value in zip(instrument.item_numbers, vector.items, strict=True)
+        f"{instrument.code} {instrument.version}, {vector.name}: {key} is {got[key]}, not {getattr(vector.expect, key)}"
+        for instrument in instruments
+        for index, vector in enumerate(instrument.vectors)
+        for got in [scored.of_vector(instrument, index)]
+        for key in sorted(vector.expect.model_fields_set)
+        if got[key] != getattr(vector.expect, key)
     ]
-
-
-def _band(instrument: Instrument, scale: str, value: Decimal | None) -> str | None:
-    if value is None:
-        return None
-    reached = [band for band in instrument.bands if band.scale == scale and band.from_ <= value]
-    return max(reached, key=lambda band: band.from_).code if reached else None
 
 
 def check_vectors(instrument: Instrument) -> None:
-    """Every vector of a definition comes out as it says, through the SQL that the models use."""
-    answers = [
-        row for index, vector in enumerate(instrument.vectors) for row in _answers(instrument, vector, str(index))
-    ]
-    connection = score([instrument], answers)
-    for index, vector in enumerate(instrument.vectors):
-        scale = vector.scale or instrument.headline
-        found = connection.execute(
-            "SELECT score, raw_total, basis_code, answered_count FROM score "
-            "WHERE assessment_key = ? AND scale_code = ?",
-            [str(index), scale],
-        ).fetchone()
-        assert found is not None, vector.name
-        invalid = connection.execute(
-            "SELECT count(*) FROM item WHERE assessment_key = ? AND is_invalid", [str(index)]
-        ).fetchone()
-        got = {
-            **dict(zip(("score", "raw", "basis", "answered"), found, strict=True)),
-            "band": _band(instrument, scale, found[0]),
-            "invalid": invalid[0] if invalid else None,
-        }
-        for key in vector.expect.model_fields_set:
-            assert got[key] == getattr(vector.expect, key), f"{instrument.code}, {vector.name}: {key}"
+    assert differences([instrument]) == []
 
 
-@pytest.mark.parametrize("instrument", SHIPPED, ids=lambda i: i.code)
-def test_vectors_of_shipped_definitions(instrument: Instrument) -> None:
-    check_vectors(instrument)
+def test_vectors_of_shipped_definitions() -> None:
+    """All of them in one go through the SQL that the models use."""
+    assert differences(SHIPPED) == []
+
+
+def test_a_wrong_vector_is_found() -> None:
+    wrong = _trial(
+        items={"count": 2, "min": 0, "max": 3},
+        scales=[{"code": "total", "items": "all", "method": "sum"}],
+        vectors=[{"name": "one and one", "items": [1, 1], "expect": {"score": 3}}],
+    )
+    assert differences([wrong]) == ["trial 1, one and one: score is 2.0000, not 3"]
 
 
 def test_every_shipped_definition_tries_every_score_of_its_table() -> None:
     """SWEMWBS: each raw total from 7 to 35 gives the metric score of the published table."""
     swemwbs = next(i for i in SHIPPED if i.code == "swemwbs")
-    table = swemwbs.scales[0].lookup
+    table = swemwbs.scales[0].table
     assert table is not None
     assert len(table) == 29
-    answers = []
-    for total in range(7, 36):
-        items = [total // 7 + (1 if position < total % 7 else 0) for position in range(7)]
-        answers += [(str(total), "swemwbs", n, str(value), None, False) for n, value in enumerate(items, start=1)]
-    got = dict(score([swemwbs], answers).execute("SELECT assessment_key, score FROM score").fetchall())
-    assert {int(key): value for key, value in got.items()} == table
+    answers = [
+        (str(total), "swemwbs", number, str(total // 7 + (1 if number <= total % 7 else 0)))
+        for total in range(7, 36)
+        for number in range(1, 8)
+    ]
+    got = score_answers([swemwbs], answers).query("SELECT assessment_key, score FROM score")
+    assert {int(key): value for key, value in got} == table
 
 
 BASE = {
@@ -194,124 +115,44 @@ def test_reversal_happens_once_whoever_does_it() -> None:
     )
 
 
-def test_mean_times_ten_prorated_for_one_missing_item() -> None:
-    """CORE-10: 23 over nine items is 25.56."""
-    check_vectors(
-        _trial(
-            items={"count": 10, "min": 0, "max": 4},
-            scales=[
-                {
-                    "code": "total",
-                    "items": "all",
-                    "method": "mean",
-                    "multiplier": 10,
-                    "minimum_answered": 9,
-                    "prorate": True,
-                }
-            ],
-            vectors=[
-                {
-                    "name": "nine items",
-                    "items": [3, 3, 3, 3, 3, 2, 2, 2, 2, None],
-                    "expect": {"score": Decimal("25.5556"), "basis": "prorated"},
-                },
-                {"name": "all missing is no zero", "items": [None] * 10, "expect": {"score": None, "answered": 0}},
-            ],
-        )
-    )
-
-
-def test_bases_where_an_item_does_not_apply() -> None:
-    """WSAS: five items, or four (at most 32) for people who do not work; a work item left open gives no score."""
-    check_vectors(
-        _trial(
-            items={"count": 5, "min": 0, "max": 8},
-            scales=[
-                {
-                    "code": "total",
-                    "method": "sum",
-                    "bases": [
-                        {"code": "items_5", "items": [1, 2, 3, 4, 5]},
-                        {"code": "items_4", "items": [2, 3, 4, 5], "not_applicable": 1},
-                    ],
-                }
-            ],
-            vectors=[
-                {"name": "five", "items": [8, 8, 8, 8, 8], "expect": {"score": 40, "basis": "items_5"}},
-                {
-                    "name": "four",
-                    "items": [None, 8, 8, 8, 8],
-                    "missing": {1: "not_applicable"},
-                    "expect": {"score": 32, "basis": "items_4", "answered": 4},
-                },
-                {"name": "left open", "items": [None, 8, 8, 8, 8], "expect": {"score": None, "basis": None}},
-            ],
-        )
-    )
-
-
-def test_subscales_and_their_total() -> None:
-    """SDQ: a subscale from three of five items, rounded; the total only where every subscale has a score."""
-    scales = [
-        {
-            "code": code,
-            "items": items,
-            "method": "sum",
-            "minimum_answered": 3,
-            "prorate": True,
-            "rounding": "half_up",
-        }
-        for code, items in (("first", [1, 2, 3, 4, 5]), ("second", [6, 7, 8, 9, 10]))
-    ]
-    check_vectors(
-        _trial(
-            items={"count": 10, "min": 0, "max": 2},
-            scales=[*scales, {"code": "total", "scales": ["first", "second"], "method": "sum"}],
-            vectors=[
-                {
-                    "name": "4 from 3 items is 7",
-                    "scale": "first",
-                    "items": [2, 1, 1, None, None, 0, 0, 0, 0, 0],
-                    "expect": {"score": 7, "basis": "prorated", "answered": 3},
-                },
-                {
-                    "name": "total of both",
-                    "items": [2, 1, 1, None, None, 1, 1, 1, 1, 1],
-                    "expect": {"score": 12, "basis": "complete"},
-                },
-                {
-                    "name": "no total without a subscale",
-                    "items": [2, 1, None, None, None, 1, 1, 1, 1, 1],
-                    "expect": {"score": None},
-                },
-            ],
-        )
-    )
-
-
-def test_weights_and_profiles() -> None:
-    """ASCOT: weights by answer, then a linear conversion. EQ-5D: a state looked up in a value set, not a number."""
+def test_a_profile_is_digits_and_an_index_is_looked_up() -> None:
+    """EQ-5D: a state is no number; its index is in a value set, or made of weights with a term for the worst level."""
     check_vectors(
         _trial(
             direction="higher_better",
-            items={"count": 2, "min": 1, "max": 2, "points": {1: {1: 1, 2: "0.5"}, 2: {1: "0.9", 2: 0}}},
-            scales=[{"code": "total", "items": "all", "method": "sum", "multiplier": "0.203", "offset": "-0.466"}],
+            headline="index",
+            items={"count": 2, "min": 1, "max": 3},
+            scales=[
+                {"code": "state", "items": "all", "method": "profile"},
+                {"code": "worst", "items": "all", "method": "max"},
+                {
+                    "code": "index",
+                    "items": "all",
+                    "scales": ["worst"],
+                    "method": "sum",
+                    "offset": 1,
+                    "weights": {
+                        1: {1: 0, 2: Decimal("-0.1"), 3: Decimal("-0.2")},
+                        2: {1: 0, 2: 0, 3: 0},
+                        "worst": {1: 0, 2: 0, 3: Decimal("-0.5")},
+                    },
+                },
+            ],
             vectors=[
-                {"name": "best", "items": [1, 1], "expect": {"score": Decimal("-0.0803")}},
-                {"name": "worst", "items": [2, 2], "expect": {"score": Decimal("-0.3645")}},
+                {"name": "state", "scale": "state", "items": [1, 3], "expect": {"raw": 13, "score": None}},
+                {"name": "index", "items": [2, 3], "expect": {"score": Decimal("0.4")}},
+                {"name": "no index of half a state", "items": [2, None], "expect": {"score": None, "answered": 1}},
             ],
         )
     )
-    digits = {1: {v: v * 10 for v in (1, 2, 3)}}
+
+
+def test_a_factor_multiplies_points() -> None:
     check_vectors(
         _trial(
-            direction="profile",
-            items={"count": 2, "min": 1, "max": 3, "points": digits},
-            scales=[{"code": "total", "items": "all", "method": "sum", "lookup": {11: 1, 12: "1.1", 13: "1.2"}}],
-            vectors=[
-                {"name": "state 12", "items": [1, 2], "expect": {"raw": 12, "score": Decimal("1.1")}},
-                {"name": "a state that the value set lacks", "items": [3, 3], "expect": {"raw": 33, "score": None}},
-            ],
+            items={"count": 2, "min": 0, "max": 3},
+            scales=[{"code": "total", "items": "all", "method": "sum", "weights": {2: Decimal("0.5")}}],
+            vectors=[{"name": "half of the second", "items": [1, 3], "expect": {"score": Decimal("2.5")}}],
         )
     )
 
@@ -324,11 +165,11 @@ ITEMS = st.lists(st.one_of(st.none(), st.integers(-2, 6)), min_size=9, max_size=
 def test_a_total_is_the_sum_of_nine_valid_items_or_nothing(administrations: list[list[int | None]]) -> None:
     phq9 = next(i for i in SHIPPED if i.code == "phq9")
     rows = [
-        (str(key), "phq9", number, value, None, False)
+        (str(key), "phq9", number, value)
         for key, items in enumerate(administrations)
         for number, value in enumerate(items, start=1)
     ]
-    found = score([phq9], rows).execute("SELECT assessment_key, score, answered_count FROM score").fetchall()
+    found = score_answers([phq9], rows).query("SELECT assessment_key, score, answered_count FROM score")
     got = {int(key): (value, answered) for key, value, answered in found}
     for key, items in enumerate(administrations):
         valid = [v for v in items if v is not None and 0 <= v <= 3]
@@ -382,7 +223,7 @@ def test_a_good_definition_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "place", "words"),
     [
-        (("use: outcome", "use: output"), "trial.yml:4: use", "'outcome' or 'experience'"),
+        (("use: outcome", "use: output"), "trial.yml:4: use", "'outcome', 'experience' or 'recommendation'"),
         (("headline: total", "headline: sum"), "trial.yml:9: headline", "no scale 'sum'; scales are total"),
         (("max: 3}", "max: 0}"), "trial.yml:8: items", "must be above min"),
         (("max: 3}", "max: 3, reverse: [7]}"), "trial.yml:8: items", "item 7, which is not among items 1 to 2"),
@@ -394,6 +235,27 @@ def test_a_good_definition_is_read(tmp_path: Path) -> None:
         ),
         (("method: sum", "method: sum, prorate: true, lookup: {1: 1}"), "trial.yml:11: scales[0]", "no lookup table"),
         (("method: sum", "method: sum, lookup: {1: 2, 2: 2}"), "trial.yml:11: scales[0]", "must rise"),
+        (
+            ("method: sum", "method: sum, lookup: {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 6: 6}"),
+            "trial.yml:11: scales[0].lookup",
+            "no score for the total 5; name every total",
+        ),
+        (
+            ("method: sum", "method: sum, weights: {1: {0: 0, 1: 1, 3: 3}}"),
+            "trial.yml:11: scales[0].weights",
+            "of 1 has no weight for 2; name every value it can have",
+        ),
+        (("method: sum", "method: sum, weights: {7: 2}"), "trial.yml:11: scales[0]", "names 7, which is no member"),
+        (("method: sum", "method: profile, prorate: true"), "trial.yml:11: scales[0]", "a profile is no number"),
+        (("max: 3}", "max: 3, missing: {2: unknown}}"), "trial.yml:8: items", "names 2, which is an answer (0 to 3)"),
+        (("direction: lower_better", "respondents: all"), "trial.yml:1: direction", "is required and missing"),
+        (("source: test", "wording: {1: Why}\nsource: test"), "trial.yml:13: wording", "does not allow item wording"),
+        (("headline: total", "headline: null"), "trial.yml:1: measures", "whose change is an outcome"),
+        (
+            ("source: test", "bands: [{scale: sum, code: low, from: 0}]\nsource: test"),
+            "trial.yml:13: bands[0].scale",
+            "no scale 'sum'; scales are total",
+        ),
         (("[1, 1]", "[1]"), "trial.yml:16: vectors[0].items", "1 answers for 2 items"),
         (("source: test", "sauce: test"), "trial.yml:13: sauce", "not a known key"),
         (("code: trial", "code: other"), "trial.yml:1: code", "named after its instrument"),
@@ -408,11 +270,85 @@ def test_errors_name_file_line_and_key(tmp_path: Path, change: tuple[str, str], 
     assert problem.startswith(place)
 
 
-def test_one_version_is_current(tmp_path: Path) -> None:
+def _second(valid_from: str = "2024-07-01") -> str:
+    return GOOD.replace('version: "1"', f'version: "2"\nvalid_from: {valid_from}').replace("max: 3}", "max: 4}")
+
+
+def test_a_version_ends_where_the_next_begins(tmp_path: Path) -> None:
+    _written(tmp_path, GOOD)
+    _written(tmp_path, _second(), "trial_2.yml")
+    versions = read_instruments(tmp_path)
+    rows = seed_rows(versions, [])["ref_instrument"]
+    assert [(r["instrument_version"], str(r["valid_from"]), str(r["valid_to"]), r["is_current"]) for r in rows] == [
+        ("1", "None", "2024-06-30", False),
+        ("2", "2024-07-01", "None", True),
+    ]
+    assert latest(versions)["trial"].version == "2"
+
+
+def test_versions_that_overlap_are_refused(tmp_path: Path) -> None:
     _written(tmp_path, GOOD)
     _written(tmp_path, GOOD.replace('version: "1"', 'version: "2"'), "trial_2.yml")
-    with pytest.raises(InstrumentError, match="exactly one version must be current"):
+    with pytest.raises(InstrumentError) as raised:
         read_instruments(tmp_path)
+    assert raised.value.problems == [
+        "trial_2.yml:1: valid_from: overlaps with trial.yml: both apply from the beginning on; "
+        "write in the later version from which day on answers are scored by it"
+    ]
+
+
+def test_a_version_is_defined_once(tmp_path: Path) -> None:
+    _written(tmp_path, GOOD)
+    _written(tmp_path, _second().replace('version: "2"', 'version: "1"'), "trial_2.yml")
+    with pytest.raises(InstrumentError, match=r"trial_2.yml:2: version: version '1' is in trial.yml too"):
+        read_instruments(tmp_path)
+
+
+# Released definitions ---------------------------------------------------------------------------------------------
+
+
+def test_released_definitions_are_as_they_were_released() -> None:
+    """A changed definition needs a new version; and what is new is in the ledger."""
+    now = fingerprints(SHIPPED)
+    assert broken_promises(read_ledger(), now) == []
+    assert as_text(now) == as_text(read_ledger()), "run `python -m orchestration.instruments`"
+
+
+RULE = """\
+rules:
+  - {programme: here, default: true, reliable_change: 2, criterion: c, verified: true, source: s}
+source: test
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (("max: 3}", "max: 4}"), "scoring has changed"),
+        (("direction: lower_better", "direction: higher_better"), "scoring has changed"),
+        (("reliable_change: 2", "reliable_change: 3"), "rule here total has changed"),
+        (("code: low, from: 0", "code: low, from: 1"), "bands total has changed"),
+        (('version: "1"', 'version: "2"'), "scoring is gone"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_changed_definition_needs_a_new_version(tmp_path: Path, change: tuple[str, str], part: str) -> None:
+    text = GOOD.replace("source: test\n", "bands: [{scale: total, code: low, from: 0}]\n" + RULE)
+    released = fingerprints([read_instrument(_written(tmp_path, text))])
+    broken = broken_promises(released, fingerprints([read_instrument(_written(tmp_path, text.replace(*change)))]))
+    assert any(f"trial, version 1: {part} since it was released" in problem for problem in broken)
+    assert "trial_2.yml" in broken[0]
+
+
+def test_what_changes_no_figure_may_change(tmp_path: Path) -> None:
+    """Better sources, marks and vectors, another way to write a number, and a rule for one more programme."""
+    released = fingerprints([read_instrument(_written(tmp_path, GOOD))])
+    better = (
+        GOOD.replace("source: test\n", RULE.replace("source: test", "source: the manual"))
+        .replace("verified: true\nvectors", "verified: false\nunverified: {items: hearsay}\nvectors")
+        .replace("method: sum", "method: sum, multiplier: 1.0")
+    )
+    assert broken_promises(released, fingerprints([read_instrument(_written(tmp_path, better))])) == []
 
 
 def test_rules_name_programmes_that_exist(tmp_path: Path) -> None:
@@ -429,4 +365,28 @@ def test_programmes_have_one_default() -> None:
 
 @pytest.mark.parametrize("number", ["1", "0.5", "12.340"])
 def test_numbers_reach_the_seed_as_they_were_written(number: str) -> None:
-    assert as_csv([{"value": Decimal(number)}]) == f"value\n{number}\n"
+    assert as_csv(["value"], [{"value": Decimal(number)}]) == f"value\n{number}\n"
+
+
+# Reliable change --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("published", "sd", "reliability", "expected"),
+    [(None, "6", "0.90", "5.26"), ("4", None, None, "4.00"), (None, None, None, None)],
+)
+def test_reliable_change_is_published_or_follows_from_reliability(
+    published: str | None, sd: str | None, reliability: str | None, expected: str | None
+) -> None:
+    """Jacobson and Truax: 1.96 standard errors of a difference; SD 6 and reliability 0.90 give 5.26."""
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE r AS SELECT ?::decimal(9,4) AS reliable_change, ?::decimal(9,4) AS reliability_sd, "
+        "?::decimal(9,4) AS reliability_coefficient",
+        [published, sd, reliability],
+    )
+    (found,) = connection.execute(f"SELECT round({render(_CHANGE, 'assessment')}, 2) FROM r").fetchone() or ()
+    assert found == (None if expected is None else Decimal(expected))
+
+
+_CHANGE = "{{ reliable_change('r') }}"

@@ -5,7 +5,7 @@
     `at`: the date whose month the record falls in. `value`: state of the value of a completeness element: missing,
     known, unknown (asked, and not known or not given: complete, though it tells nothing), invalid (supplied, and not
     in the code list or not possible). `passes`: the row passes the rule of a consistency element. `recorded`: when the
-    record was made. `when`: rows to which the element applies.
+    record was made. `resolves`: the person can be matched across senders. `when`: rows to which the element applies.
 -#}
 
 {% macro coded_state(code) -%}
@@ -46,6 +46,8 @@
         {'code': 'income_at_exit', 'at': 'end_on', 'when': 'is_adult', 'value': coded_state('income_at_exit_code')},
         {'code': 'entry_record', 'at': 'start_on', 'recorded': 'created_at'},
         {'code': 'exit_record', 'at': 'end_on', 'recorded': 'exit_created_at'},
+        {'code': 'resolvable_person', 'at': 'start_on',
+         'resolves': '(national_id_token is not null or name_birth_token is not null)'},
         {'code': 'end_not_before_start', 'at': 'start_on', 'passes': 'is_date_order_valid'},
         {'code': 'no_overlap_in_service', 'at': 'start_on', 'passes': 'not is_overlapping'},
         {'code': 'one_head_per_household', 'at': 'start_on', 'passes': 'head_count = 1'},

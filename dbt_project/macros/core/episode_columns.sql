@@ -15,3 +15,11 @@
     left join {{ ref('fct_episode') }} as e
         on e.episode_key = {{ alias }}.episode_key and e.source_person_key = {{ alias }}.source_person_key
 {%- endmacro %}
+
+{#- What an event's person is cut by, as of the episode it belongs to; unknown without one. -#}
+{% macro episode_traits(alias) -%}
+    coalesce({{ alias }}.age_band_code, 'unknown') as age_band_code,
+    coalesce({{ alias }}.sex_code, 'unknown') as sex_code,
+    coalesce({{ alias }}.ethnicity_code, 'unknown') as ethnicity_code,
+    coalesce({{ alias }}.disability_code, 'unknown') as disability_code
+{%- endmacro %}

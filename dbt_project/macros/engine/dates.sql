@@ -47,3 +47,14 @@
 {% macro spark__numbers(below) -%}
     (select cast(id as int) as n from range({{ below }}))
 {%- endmacro %}
+
+{#- Whole seconds from one timestamp to another, BIGINT. -#}
+{% macro seconds_between(started_at, ended_at) -%}
+    {{ return(adapter.dispatch('seconds_between')(started_at, ended_at)) }}
+{%- endmacro %}
+{% macro duckdb__seconds_between(started_at, ended_at) -%}
+    cast(date_diff('second', {{ started_at }}, {{ ended_at }}) as bigint)
+{%- endmacro %}
+{% macro spark__seconds_between(started_at, ended_at) -%}
+    (unix_timestamp({{ ended_at }}) - unix_timestamp({{ started_at }}))
+{%- endmacro %}

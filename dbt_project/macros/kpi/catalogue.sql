@@ -13,11 +13,13 @@
         'version': {},
         'question': {},
         'decision': {},
-        'category': {'one_of': ['access', 'activity', 'outcomes', 'experience', 'funding', 'data_quality']},
+        'category': {'one_of': kpi_categories()},
         'level_of_outcome': {'one_of': ['personal', 'service', 'organisational', 'national']},
-        'unit': {'one_of': ['percent', 'days', 'count', 'currency', 'ratio', 'score']},
+        'origin': {'one_of': ['personal', 'service', 'funder', 'statutory']},
+        'headline': {'one_of': [true, false]},
+        'unit': {'one_of': ['percent', 'days', 'hours', 'count', 'fte', 'currency', 'ratio', 'score', 'points']},
         'multiplier': {},
-        'statistic': {'one_of': ['proportion', 'ratio', 'rate', 'mean', 'median', 'quantile', 'count', 'sum',
+        'statistic': {'one_of': ['proportion', 'ratio', 'rate', 'mean', 'effect_size', 'median', 'quantile', 'count', 'sum',
                                  'distinct_count']},
         'direction': {'one_of': [1, -1, 0]},
         'anchor': {},
@@ -29,7 +31,7 @@
         'calendar': {'one_of': ['own', 'hud']},
         'additivity': {'one_of': ['none', 'place', 'place_and_time']},
         'interval_method': {'one_of': ['wilson', 'byar', 't', 'none']},
-        'chart': {'one_of': ['xmr', 'none']},
+        'chart': {'one_of': ['xmr', 'p', 'u', 'p_prime', 'u_prime', 'none']},
         'balancing_kpi': {},
         'owner': {},
         'references': {'list_of': none},
@@ -38,10 +40,22 @@
     }) }}
 {%- endmacro %}
 
-{#- Fields that most KPIs do without. -#}
+{#- The nine areas that a balanced scorecard covers. -#}
+{% macro kpi_categories() -%}
+    {{ return(['access', 'activity', 'outcomes', 'experience', 'efficiency', 'workforce', 'equity', 'funding',
+               'data_quality']) }}
+{%- endmacro %}
+
+{#- Whose deliveries can cover a fact; `operations` is what the platform itself knows of every organisation. -#}
+{% macro kpi_domains() -%}
+    {{ return(['case_management', 'survey', 'funder', 'management', 'operations']) }}
+{%- endmacro %}
+
+{#- Fields that most KPIs do without. `spread_measure` is the measure whose standard deviation an effect is held against. -#}
 {% macro kpi_optional_fields() -%}
     {{ return({
         'base_slice': none,
+        'spread_measure': none,
         'cohort_shift_days': none,
         'slice_periods': ['quarter', 'financial_year'],
         'valid_from': none,
@@ -62,7 +76,8 @@
         'service': {'person': 'source_person', 'dense': true, 'sliced': false},
         'source': {'person': 'source_person', 'dense': false, 'sliced': false},
         'funder': {'person': 'person', 'dense': false, 'sliced': true},
-        'programme': {'person': 'person', 'dense': false, 'sliced': true}
+        'programme': {'person': 'person', 'dense': false, 'sliced': true},
+        'award': {'person': 'person', 'dense': false, 'sliced': false}
     }) }}
 {%- endmacro %}
 
@@ -70,11 +85,21 @@
     {{ return(['month', 'quarter', 'financial_year', 'rolling12']) }}
 {%- endmacro %}
 
-{#- Raises when the catalogue is wrong; returns a list of KPIs sorted by id and version, empty while dbt parses. -#}
+{#-
+    Raises when the catalogue is wrong; returns a list of KPIs sorted by id and version, empty while dbt parses. Read once
+    an invocation: a dozen models ask for it, and the graph that it is read from is the one thing that they share.
+-#}
 {% macro kpi_catalogue() -%}
     {%- if not execute -%}
         {{ return([]) }}
     {%- endif -%}
+    {%- if 'kpi_catalogue' not in graph -%}
+        {%- do graph.update({'kpi_catalogue': _kpi_read_catalogue()}) -%}
+    {%- endif -%}
+    {{ return(graph['kpi_catalogue']) }}
+{%- endmacro %}
+
+{% macro _kpi_read_catalogue() -%}
     {%- set problems = [] -%}
     {%- set measures = _kpi_measures(problems) -%}
     {%- set components = {} -%}
@@ -116,13 +141,14 @@
             {%- endif -%}
         {%- endfor -%}
         {%- set meta = model.config.meta -%}
-        {%- if meta.get('domain') not in ['case_management', 'survey', 'funder'] -%}
+        {%- if meta.get('domain') not in kpi_domains() -%}
             {%- do problems.append("semantic model '" ~ model.name ~ "' (" ~ model.original_file_path
-                ~ "): meta.domain must be case_management, survey or funder.") -%}
+                ~ "): meta.domain must be one of " ~ kpi_domains() | join(', ') ~ ".") -%}
         {%- endif -%}
         {%- for measure in model.measures -%}
             {%- set anchor = measure.agg_time_dimension or model.defaults.agg_time_dimension -%}
             {%- set measure_meta = (measure.config or {}).get('meta', {}) -%}
+            {%- set is_stock = measure.non_additive_dimension is not none -%}
             {%- do measures.update({measure.name: {
                 'name': measure.name,
                 'agg': measure.agg,
@@ -135,7 +161,8 @@
                 'semantic_model': model.name,
                 'file': model.original_file_path,
                 'anchor_column': columns[anchor],
-                'group': model.name ~ '.' ~ columns[anchor],
+                'group': model.name ~ '.' ~ columns[anchor] ~ ('.stock' if is_stock else ''),
+                'is_stock': is_stock,
                 'columns': columns,
                 'member_key': (model.entities | selectattr('type', 'equalto', 'primary') | first).expr,
                 'dimension_names': model.dimensions | map(attribute='name') | list,
@@ -204,6 +231,8 @@
         {{ exceptions.raise_compiler_error(at ~ "type " ~ metric.type ~ " is not used here. Use simple or ratio.") }}
     {%- endif -%}
     {%- do kpi.update({
+        'spread': measures.get(kpi.spread_measure),
+        'is_stock': (kpi.denominator or kpi.numerator).is_stock,
         'domain': (kpi.denominator or kpi.numerator).domain,
         'order': '%s %06d' | format(kpi.kpi_id, (kpi.version or 0) | int)
     }) -%}
@@ -232,12 +261,37 @@
                 ~ measure.semantic_model ~ "'. Drop the slice, or add the dimension there.") -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- for exclusion in kpi.exclusions if exclusion.get('column') is not none
-        and exclusion.column not in (kpi.denominator or kpi.numerator).fact_columns -%}
-        {%- do problems.append(at ~ "exclusion '" ~ exclusion.code ~ "' reads column '" ~ exclusion.column ~ "', which "
-            ~ (kpi.denominator or kpi.numerator).fact ~ " does not have. Correct the column.") -%}
+    {%- for exclusion in kpi.exclusions -%}
+        {%- for field in ['code', 'column', 'when', 'text'] if field not in exclusion -%}
+            {%- do problems.append(at ~ "meta.exclusions: exclusion '" ~ exclusion.get('code', '') ~ "' has no '" ~ field
+                ~ "'. Give every exclusion a code, a column of the fact, the value (when) that excludes, and a text.") -%}
+        {%- endfor -%}
+        {%- if exclusion.get('column') is not none
+            and exclusion.column not in (kpi.denominator or kpi.numerator).fact_columns -%}
+            {%- do problems.append(at ~ "meta.exclusions: exclusion '" ~ exclusion.code ~ "' reads column '" ~ exclusion.column
+                ~ "', which " ~ (kpi.denominator or kpi.numerator).fact ~ " does not have. Correct the column.") -%}
+        {%- endif -%}
     {%- endfor -%}
-    {%- set needs_denominator = kpi.statistic in ['proportion', 'ratio', 'rate', 'mean'] -%}
+    {%- if kpi.headline and not kpi.balancing_kpi -%}
+        {%- do problems.append(at ~ "meta.balancing_kpi is empty, and a headline KPI is never read alone. Name a KPI that would"
+            ~ " show the harm of chasing this one.") -%}
+    {%- endif -%}
+    {%- if kpi.is_stock and kpi.additivity == 'place_and_time' -%}
+        {%- do problems.append(at ~ "meta.additivity is 'place_and_time', but it counts a stock, which months must not be added"
+            ~ " up of. Use place.") -%}
+    {%- endif -%}
+    {%- if kpi.denominator and kpi.numerator.is_stock != kpi.denominator.is_stock and kpi.statistic == 'proportion' -%}
+        {%- do problems.append(at ~ "one of numerator and denominator is a stock and the other is not, so it is no proportion."
+            ~ " Use statistic ratio, or measures of one kind.") -%}
+    {%- endif -%}
+    {%- if (kpi.statistic == 'effect_size') != (kpi.spread is not none) -%}
+        {%- do problems.append(at ~ "meta.spread_measure must name a measure of the same fact for statistic effect_size, and"
+            ~ " stay away for others.") -%}
+    {%- elif kpi.spread and kpi.spread.group != kpi.numerator.group -%}
+        {%- do problems.append(at ~ "meta.spread_measure '" ~ kpi.spread.name ~ "' is of another fact than the numerator. Use"
+            ~ " a measure of " ~ kpi.numerator.fact ~ ".") -%}
+    {%- endif -%}
+    {%- set needs_denominator = kpi.statistic in ['proportion', 'ratio', 'rate', 'mean', 'effect_size'] -%}
     {%- if needs_denominator != (kpi.denominator is not none) -%}
         {%- do problems.append(at ~ "statistic '" ~ kpi.statistic ~ "' needs a metric of type "
             ~ ("ratio" if needs_denominator else "simple") ~ ".") -%}
@@ -257,6 +311,11 @@
     {%- if kpi.interval_method not in fitting -%}
         {%- do problems.append(at ~ "interval method '" ~ kpi.interval_method ~ "' does not go with statistic '"
             ~ kpi.statistic ~ "'. Use " ~ fitting | join(' or ') ~ ".") -%}
+    {%- endif -%}
+    {%- set charted = {'p': 'proportion', 'p_prime': 'proportion', 'u': 'rate', 'u_prime': 'rate'} -%}
+    {%- if charted.get(kpi.chart, kpi.statistic) != kpi.statistic -%}
+        {%- do problems.append(at ~ "chart '" ~ kpi.chart ~ "' is for a " ~ charted[kpi.chart] ~ ", not for a "
+            ~ kpi.statistic ~ ". Use xmr.") -%}
     {%- endif -%}
 {%- endmacro %}
 

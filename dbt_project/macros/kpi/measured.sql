@@ -5,6 +5,12 @@
 
 {#- The bases of a list of KPIs, each with the KPIs that read it and all their series. -#}
 {% macro kpi_bases(kpis) -%}
+    {%- set slots = {} -%}
+    {%- for group in kpi_groups(kpis) -%}
+        {%- for name, column in kpi_group_columns(group).items() -%}
+            {%- do slots.update({name: column.slot}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
     {%- set bases = {} -%}
     {%- for kpi in kpis -%}
         {%- set relation = kpi_relation(kpi) -%}
@@ -13,7 +19,7 @@
             kpi.cohort_shift_days] | join('|') -%}
         {%- if key not in bases -%}
             {%- do bases.update({key: {'name': 'base_' ~ (bases | length + 1), 'kpi': kpi, 'kpis': [], 'dense': {},
-                'sparse': {}}}) -%}
+                'sparse': {}, 'slots': slots}}) -%}
         {%- endif -%}
         {%- do bases[key].kpis.append(kpi) -%}
         {%- do kpi_merge_series(bases[key].dense, kpi_dense_series(kpi, true)) -%}
@@ -85,6 +91,8 @@
             {%- do columns.update({kpi.numerator.name: 'v'}) -%}
             {%- if kpi.statistic == 'mean' -%}
                 {%- do columns.update({kpi.numerator.name ~ '__squared': 'v'}) -%}
+            {%- elif kpi.spread -%}
+                {%- do columns.update({kpi.spread.name: 'v', kpi.spread.name ~ '__squared': 'v'}) -%}
             {%- endif -%}
             {%- if kpi.denominator -%}
                 {%- do columns.update({kpi.denominator.name: kpi_sources(base.kpi) | last}) -%}
@@ -92,7 +100,7 @@
         {%- endfor -%}
     {%- endif -%}
     {%- for name, alias in columns.items() -%}
-        {{ alias }}.{{ name }}{{ ", " if not loop.last }}
+        {{ alias }}.{{ base.slots[name] ~ " as " ~ name if name in base.slots else name }}{{ ", " if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 
@@ -182,16 +190,18 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- numerator, denominator, square_total and quantile of a KPI, NULL where its statistic has none. -#}
+{#- numerator, denominator, square_total, spread_total and quantile of a KPI, NULL where its statistic has none. -#}
 {% macro kpi_parts_columns(kpi) -%}
     {%- set relation = kpi_relation(kpi) -%}
     {%- set numerator = {'kpi_person_count': 'b.person_count', 'kpi_quantile': 'null'}.get(
         relation, 'b.' ~ kpi.numerator.name) -%}
     {%- set denominator = {'kpi_person_count': 'null', 'kpi_quantile': 'b.value_count'}.get(
         relation, 'b.' ~ kpi.denominator.name if kpi.denominator else 'null') -%}
-    {%- set squares = 'b.' ~ kpi.numerator.name ~ '__squared' if kpi.statistic == 'mean' else 'null' -%}
+    {%- set squared = {'mean': kpi.numerator, 'effect_size': kpi.spread}.get(kpi.statistic) -%}
+    {%- set squares = 'b.' ~ squared.name ~ '__squared' if squared else 'null' -%}
     cast({{ numerator }} as decimal(28, 4)) as numerator,
         cast({{ denominator }} as decimal(28, 4)) as denominator,
         cast({{ squares }} as double) as square_total,
+        cast({{ 'b.' ~ kpi.spread.name if kpi.spread else 'null' }} as double) as spread_total,
         cast({{ 'b.quantile' if relation == 'kpi_quantile' else 'null' }} as double) as quantile
 {%- endmacro %}

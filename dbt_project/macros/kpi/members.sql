@@ -38,6 +38,7 @@
         {%- endfor %}
         cast('{{ measure.fact }}' as string) as fact_name,
         cast(f.{{ measure.member_key }} as string) as member_key,
+        {{ kpi_slice_value(kpi.base_slice or 'all', measure.columns) }} as base_slice_value,
         f.{{ anchor }} as anchor_on,
         {{ 'f.' ~ measure.interval[1] if measure.interval else 'f.' ~ anchor }} as anchor_end_on,
         {%- for name in ['level_code', 'level_key', 'period_type_code'] %}
@@ -61,7 +62,11 @@
         on f.level_code = c.level_code and f.level_key = c.level_key and c.calendar_code = 'own'
         and f.calendar_code = {{ calendar_code('c.start_month') }}
     {%- endif %}
+    cross join {{ source('ops', 'run_context') }} as as_of
     where f.{{ anchor }} is not null
+        {%- if not measure.is_rolled %}
+        and {{ first_of_month('f.' ~ anchor) }} <= as_of.as_of
+        {%- endif %}
         {%- if measure.is_rolled %}
         and f.level_code in ('{{ kpi.levels | join("', '") }}') and f.period_type_code in ('{{ kpi.periods | join("', '") }}')
         {%- endif %}
@@ -89,4 +94,13 @@
     {%- else -%}
         cast(null as string)
     {%- endif -%}
+{%- endmacro %}
+
+{#- KPIs whose exclusions are counted: of outcomes and experience, with members of one fact that have a day each. -#}
+{% macro kpi_is_watched_for_exclusions(kpi) -%}
+    {{ return(
+        kpi.category in ['outcomes', 'experience'] and kpi.exclusions | length > 0 and not kpi.numerator.is_rolled
+        and (kpi.denominator is none or kpi.denominator.group == kpi.numerator.group)
+        and kpi.numerator.fact != 'fct_kpi_exclusion'
+    ) }}
 {%- endmacro %}

@@ -8,9 +8,9 @@
     {{ return(measure.agg in ['sum', 'sum_boolean', 'count']) }}
 {%- endmacro %}
 
-{#- Numerator and denominator of a KPI, as a list of one or two measures. -#}
+{#- Numerator, denominator and spread of a KPI, as a list of one to three measures. -#}
 {% macro kpi_parts(kpi) -%}
-    {{ return([kpi.numerator] + ([kpi.denominator] if kpi.denominator else [])) }}
+    {{ return([kpi.numerator] + ([kpi.denominator] if kpi.denominator else []) + ([kpi.spread] if kpi.spread else [])) }}
 {%- endmacro %}
 
 {#- The series of a KPI: a dict from 'level|slice' to level, slice ('all' for none) and period types. -#}
@@ -31,7 +31,7 @@
 
 {#-
     Additive measures grouped by fact and anchor, each group with the series that any of its KPIs asks for. Squares are
-    summed for the numerators of means.
+    summed for the numerators of means and for spreads.
 -#}
 {% macro kpi_groups(kpis) -%}
     {%- set groups = {} -%}
@@ -41,12 +41,12 @@
                 {%- do groups.update({measure.group: {
                     'name': measure.group, 'fact': measure.fact, 'domain': measure.domain,
                     'anchor_column': measure.anchor_column, 'columns': measure.columns,
-                    'is_rolled': measure.is_rolled, 'measures': {}, 'squares': {}, 'series': {}, 'calendars': {}
+                    'is_rolled': measure.is_rolled, 'is_stock': measure.is_stock, 'measures': {}, 'squares': {}, 'series': {}, 'calendars': {}
                 }}) -%}
             {%- endif -%}
             {%- set group = groups[measure.group] -%}
             {%- do group.measures.update({measure.name: measure}) -%}
-            {%- if kpi.statistic == 'mean' and loop.first -%}
+            {%- if (kpi.statistic == 'mean' and loop.first) or (kpi.spread and measure.name == kpi.spread.name) -%}
                 {%- do group.squares.update({measure.name: measure}) -%}
             {%- endif -%}
             {%- do group.calendars.update({kpi.calendar: true}) -%}
@@ -67,7 +67,11 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{#- Measures and sums of squares of a group as output columns: name to {sql, type}. -#}
+{#-
+    Measures and sums of squares of a group as output columns: name to {sql, type, slot}. What is stored has a few columns
+    that all groups share (`whole_1`, `amount_1`, …), each measure in the slot of its own number: one column a measure
+    would be mostly empty, and a hundred of them in every branch take the engine longer to plan than to sum.
+-#}
 {% macro kpi_group_columns(group) -%}
     {%- set columns = {} -%}
     {%- for name, measure in group.measures.items() -%}
@@ -87,18 +91,35 @@
             'type': 'bigint' if measure.sql_type == 'bigint' else 'decimal(28, 8)'
         }}) -%}
     {%- endfor -%}
+    {%- set used = {} -%}
+    {%- for column in columns.values() -%}
+        {%- set kind = {'bigint': 'whole', 'decimal(28, 4)': 'amount', 'decimal(28, 8)': 'square'}[column.type] -%}
+        {%- do used.update({kind: used.get(kind, 0) + 1}) -%}
+        {%- do column.update({'slot': kind ~ '_' ~ used[kind]}) -%}
+    {%- endfor -%}
     {{ return(columns) }}
 {%- endmacro %}
 
-{#- All measure columns of all groups, in one order: name to type. -#}
-{% macro kpi_all_columns(groups) -%}
-    {%- set columns = {} -%}
+{#- The columns that the groups share, in one order: slot to type. -#}
+{% macro kpi_slots(groups) -%}
+    {%- set slots = {} -%}
     {%- for group in groups -%}
-        {%- for name, column in kpi_group_columns(group).items() -%}
-            {%- do columns.update({name: column.type}) -%}
+        {%- for column in kpi_group_columns(group).values() -%}
+            {%- do slots.update({column.slot: column.type}) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {{ return(columns) }}
+    {%- set ordered = {} -%}
+    {%- for slot in slots | sort -%}{%- do ordered.update({slot: slots[slot]}) -%}{%- endfor -%}
+    {{ return(ordered) }}
+{%- endmacro %}
+
+{#- A group's columns by slot: slot to [name, column]. -#}
+{% macro kpi_by_slot(group) -%}
+    {%- set by_slot = {} -%}
+    {%- for name, column in kpi_group_columns(group).items() -%}
+        {%- do by_slot.update({column.slot: [name, column]}) -%}
+    {%- endfor -%}
+    {{ return(by_slot) }}
 {%- endmacro %}
 
 {#- Names of the levels, but the region, that any event-grain group uses. -#}
@@ -116,8 +137,8 @@
     A group of event grain, summed at the finest grain: month and levels, once without and once for every slice. Slices
     are never crossed with each other, so neither are the sums; and a slice leaves out levels that it is not used at.
 -#}
-{% macro kpi_atoms(group, levels, columns) -%}
-    {%- set own = kpi_group_columns(group) -%}
+{% macro kpi_atoms(group, levels, slots) -%}
+    {%- set own = kpi_by_slot(group) -%}
     {%- set slices = group.series.values() | map(attribute='slice') | unique | list -%}
     {%- for slice in slices %}
     {%- set used = group.series.values() | selectattr('slice', 'equalto', slice) | map(attribute='level') | list %}
@@ -131,8 +152,8 @@
         {%- endfor %}
         cast('{{ slice }}' as string) as slice_code,
         {{ kpi_slice_value(slice, group.columns) }} as slice_value,
-        {%- for name, type in columns.items() %}
-        cast({{ own[name].sql if name in own else 'null' }} as {{ type }}) as {{ name }}{{ "," if not loop.last }}
+        {%- for slot, type in slots.items() %}
+        cast({{ own[slot][1].sql if slot in own else 'null' }} as {{ type }}) as {{ slot }}{{ "," if not loop.last }}
         {%- endfor %}
     from {{ ref(group.fact) }} as f
     where f.{{ group.anchor_column }} is not null
@@ -141,27 +162,24 @@
     {%- endfor %}
 {%- endmacro %}
 
-{#- A group of event grain from atoms to levels by month, as one select a level and slice. -#}
-{% macro kpi_months(group) -%}
-    {%- for one in group.series.values() %}
-    select
-        cast('{{ one.level }}' as string) as level_code,
-        {% if one.level == 'region' -%} r.region_id {%- else -%} a.level_{{ one.level }} {%- endif %} as level_key,
-        a.slice_code,
-        a.slice_value,
-        a.month_on,
-        {%- for name, column in kpi_group_columns(group).items() %}
-        cast(sum(a.{{ name }}) as {{ column.type }}) as {{ name }}{{ "," if not loop.last }}
-        {%- endfor %}
-    from {{ ref('kpi_atom') }} as a
-    {%- if one.level == 'region' %}
-    cross join {{ source('ops', 'region') }} as r
-    {%- endif %}
-    where a.atom_group = '{{ group.name }}' and a.slice_code = '{{ one.slice }}'
-        {%- if one.level != 'region' %} and a.level_{{ one.level }} is not null{% endif %}
-    group by all
-    {{ "union all" if not loop.last }}
-    {%- endfor %}
+{#-
+    What the groups of event grain are rolled up to, as rows: group, level, slice and period type, by which calendars, and
+    whether months add up or the last one counts.
+-#}
+{% macro kpi_series_rows(groups) -%}
+    {%- set rows = [] -%}
+    {%- for group in groups if not group.is_rolled -%}
+        {%- for one in group.series.values() -%}
+            {%- for period_type in one.periods -%}
+                {%- do rows.append("('" ~ [group.name, one.level, one.slice, period_type] | join("', '") ~ "', "
+                    ~ ('own' in group.calendars) | lower ~ ", " ~ ('hud' in group.calendars) | lower ~ ", "
+                    ~ group.is_stock | lower ~ ")") -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    select atom_group, level_code, slice_code, period_type_code, is_own_calendar, is_hud_calendar, is_stock
+    from (values {{ rows | join(", ") }})
+        as series (atom_group, level_code, slice_code, period_type_code, is_own_calendar, is_hud_calendar, is_stock)
 {%- endmacro %}
 
 {#- True where a row's level, slice and period type belong to one of the series. -#}

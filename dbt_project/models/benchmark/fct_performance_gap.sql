@@ -1,38 +1,95 @@
--- KPIs against the targets of the region file for the same period. A gap is signed so that minus is a problem. Figures
--- are compared as they are, not rounded; a target set after its period began is shown but never judged.
+-- KPIs against their targets for the same period. A gap is signed so that minus is a problem. Figures are compared as they
+-- are, not rounded; a target set after its period began is shown but never judged. Beside it stands what the process can
+-- be expected to do: a gap that lies within the noise of a chart is not yet a signal.
+with judged as (
+    select
+        k.kpi_id,
+        k.version,
+        k.level_code,
+        k.level_key,
+        k.period_type_code,
+        k.period_start_on,
+        k.period_end_on,
+        k.value,
+        cast(t.target_value as double) as target,
+        cast(t.tolerance_pct as double) as tolerance_pct,
+        t.target_key,
+        t.target_level_code,
+        t.set_on,
+        t.is_retrospective,
+        d.direction,
+        d.direction * (k.value - cast(t.target_value as double)) as gap,
+        not t.is_retrospective and d.direction <> 0 and not k.is_below_minimum and not k.is_provisional
+            and k.is_period_complete as is_judged
+    from {{ ref('fct_target') }} as t
+    inner join {{ ref('fct_kpi') }} as k
+        on t.kpi_id = k.kpi_id
+        and t.period_type_code = k.period_type_code
+        and t.period_start_on = k.period_start_on
+        and t.level_code = k.level_code
+        and t.level_key = k.level_key
+        and k.slice_code = 'all'
+    inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
+    where t.is_in_force and k.value is not null
+),
+
+-- What the chart of the months says at the end of the period.
+charted as (
+    select
+        j.kpi_id,
+        j.version,
+        j.level_code,
+        j.level_key,
+        j.period_type_code,
+        j.period_start_on,
+        c.assurance_code,
+        c.variation_code
+    from (
+        select distinct kpi_id, version, level_code, level_key, period_type_code, period_start_on, period_end_on
+        from judged
+    ) as j
+    inner join {{ ref('fct_spc_point') }} as c
+        on j.kpi_id = c.kpi_id and j.version = c.version and j.level_code = c.level_code and j.level_key = c.level_key
+        and c.period_start_on between j.period_start_on and j.period_end_on
+    qualify row_number() over (
+        partition by j.kpi_id, j.version, j.level_code, j.level_key, j.period_type_code, j.period_start_on
+        order by c.period_start_on desc nulls last, c.assurance_code asc nulls last
+    ) = 1
+)
+
 select
-    k.kpi_id,
-    k.version,
-    k.level_code,
-    k.level_key,
-    k.period_type_code,
-    k.period_start_on,
-    k.period_end_on,
-    k.value,
-    cast(t.target as double) as target,
-    t.set_on,
-    t.set_on > t.period_start as is_retrospective,
-    d.direction * (k.value - cast(t.target as double)) as gap,
-    t.set_on <= t.period_start and d.direction <> 0 and not k.is_below_minimum and not k.is_provisional
-        and k.is_period_complete as is_judged,
-    case
-        when t.set_on <= t.period_start and d.direction <> 0 and not k.is_below_minimum and not k.is_provisional
-            and k.is_period_complete
-            then d.direction * (k.value - cast(t.target as double)) < 0
-    end as is_problem
-from {{ source('ops', 'kpi_target') }} as t
-inner join {{ ref('fct_kpi') }} as k
-    on t.kpi_id = k.kpi_id
-    and t.period_type = k.period_type_code
-    and t.period_start = k.period_start_on
-    and k.slice_code = 'all'
-    and (
-        (k.level_code = 'organisation' and t.organisation_id = k.level_key)
-        or (k.level_code = 'region' and t.organisation_id is null)
-    )
-inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
-where k.value is not null
-qualify row_number() over (
-    partition by k.kpi_id, k.version, k.level_code, k.level_key, k.period_type_code, k.period_start_on
-    order by t.set_on desc nulls last, t.target asc nulls last
-) = 1
+    j.kpi_id,
+    j.version,
+    j.level_code,
+    j.level_key,
+    j.period_type_code,
+    j.period_start_on,
+    j.period_end_on,
+    j.target_key,
+    j.target_level_code,
+    -- Of targets that several set, the one nearest to the work is the one that the figure is read against.
+    row_number() over (
+        partition by j.kpi_id, j.version, j.level_code, j.level_key, j.period_type_code, j.period_start_on
+        order by
+            j.is_retrospective asc nulls last,
+            case j.target_level_code
+                when 'internal' then 1 when 'local' then 2 when 'funder' then 3 when 'regional' then 4 else 5
+            end asc nulls last,
+            j.target_key asc nulls last
+    ) = 1 as is_headline,
+    j.value,
+    j.target,
+    j.tolerance_pct,
+    j.set_on,
+    j.is_retrospective,
+    j.gap,
+    100e0 * {{ ratio('j.gap', 'abs(j.target)') }} as gap_pct,
+    j.is_judged,
+    case when j.is_judged then j.gap < 0 end as is_problem,
+    cast({{ target_rag('j.gap', 'j.target', 'j.tolerance_pct', 'j.is_judged') }} as string) as rag_code,
+    c.assurance_code,
+    c.variation_code
+from judged as j
+left join charted as c
+    on j.kpi_id = c.kpi_id and j.version = c.version and j.level_code = c.level_code and j.level_key = c.level_key
+    and j.period_type_code = c.period_type_code and j.period_start_on = c.period_start_on

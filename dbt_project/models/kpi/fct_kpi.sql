@@ -39,6 +39,7 @@ counted as (
         case when m.coverage_code <> 'none' and d.is_counted then coalesce(m.numerator, 0) end as numerator,
         case when m.coverage_code <> 'none' and d.is_divided then coalesce(m.denominator, 0) end as denominator,
         case when m.coverage_code <> 'none' then m.square_total end as square_total,
+        case when m.coverage_code <> 'none' then m.spread_total end as spread_total,
         case when m.coverage_code <> 'none' then m.quantile end as quantile,
         d.statistic_code,
         d.interval_method_code,
@@ -77,6 +78,7 @@ select
     cast(case when statistic_code = 'distinct_count' then numerator end as bigint) as person_count,
     case
         when statistic_code in ('median', 'quantile') then quantile
+        when statistic_code = 'effect_size' then {{ effect_size('x', 'n', 'spread_total', 'square_total') }}
         when denominator is null then x * multiplier
         else {{ ratio('x', 'n') }} * multiplier
     end as value,
@@ -93,7 +95,9 @@ select
     cast(interval_method_code as string) as interval_method_code,
     cast(case
         when coverage_code = 'none' then 'no_data'
-        when statistic_code in ('proportion', 'ratio', 'rate', 'mean', 'median', 'quantile') and n = 0 then 'no_denominator'
+        when statistic_code in ('proportion', 'ratio', 'rate', 'mean', 'effect_size', 'median', 'quantile') and n = 0 then 'no_denominator'
+        -- One pair, or first scores that are all alike, have no spread to measure a gain by.
+        when statistic_code = 'effect_size' and {{ effect_size('x', 'n', 'spread_total', 'square_total') }} is null then 'no_denominator'
         else 'computed'
     end as string) as status_code,
     cast(coverage_code as string) as coverage_code,

@@ -1,12 +1,19 @@
 -- depends_on: {{ ref('fct_episode') }}, {{ ref('mart_episode_course') }}, {{ ref('mart_episode_outcome') }}, {{ ref('fct_occupancy') }}
 -- depends_on: {{ ref('fct_survey_response') }}, {{ ref('mart_episode_response') }}, {{ ref('fct_award_transaction') }}, {{ ref('fct_data_quality') }}
+-- depends_on: {{ ref('fct_contact') }}, {{ ref('fct_referral') }}, {{ ref('fct_referral_snapshot') }}, {{ ref('mart_closed_episode') }}
+-- depends_on: {{ ref('fct_submission') }}, {{ ref('fct_kpi_exclusion') }}
+-- depends_on: {{ ref('fct_staffing') }}, {{ ref('fct_staff_turnover') }}, {{ ref('fct_supervision') }}
+-- depends_on: {{ ref('fct_training') }}, {{ ref('fct_culture_response') }}, {{ ref('fct_review') }}
+-- depends_on: {{ ref('fct_personal_outcome') }}, {{ ref('fct_goal_attainment') }}, {{ ref('fct_personal_outcome_measure') }}
+-- depends_on: {{ ref('mart_service_month') }}, {{ ref('mart_service_cost') }}, {{ ref('fct_award_month') }}
+-- depends_on: {{ ref('bridge_award_objective') }}, {{ ref('fct_action') }}
 -- Every additive measure of event grain, summed at the finest grain that its KPIs need.
-{#- Columns follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
+{#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}
 {%- set levels = kpi_atom_levels(groups) -%}
-{%- set columns = kpi_all_columns(groups) %}
+{%- set slots = kpi_slots(groups) %}
 {% for group in groups if not group.is_rolled -%}
-{{ kpi_atoms(group, levels, columns) }}
+{{ kpi_atoms(group, levels, slots) }}
 {{ "union all" if not loop.last }}
 {% else -%}
 select 1 as placeholder

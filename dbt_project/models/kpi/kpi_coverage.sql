@@ -48,6 +48,18 @@ by_source as (
     left join loaded on s.source_id = loaded.source_id
     left join held_back on s.source_id = held_back.source_id
     left join {{ ref('ref_cadence') }} as c on s.cadence = c.cadence_code
+    union all
+    -- What the platform itself knows reaches to the as-of date.
+    select
+        s.organisation_id,
+        'operations' as domain_code,
+        loaded.scope_from_on,
+        as_of.as_of_on as delivered_to_on,
+        cast(null as int) as stale_after_days,
+        cast(null as date) as held_from_on
+    from {{ source('ops', 'source_config') }} as s
+    inner join loaded on s.source_id = loaded.source_id
+    cross join as_of
 ),
 
 by_organisation as (
@@ -55,7 +67,8 @@ by_organisation as (
         organisation_id,
         domain_code,
         min(scope_from_on) as scope_from_on,
-        min(delivered_to_on) as delivered_to_on,
+        -- Sheets of one organisation each have their own rhythm: a yearly survey does not hold the staffing back.
+        case when domain_code = 'management' then max(delivered_to_on) else min(delivered_to_on) end as delivered_to_on,
         min(stale_after_days) as stale_after_days,
         min(held_from_on) as held_from_on
     from by_source

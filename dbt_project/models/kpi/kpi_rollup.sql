@@ -1,22 +1,44 @@
 -- depends_on: {{ ref('kpi_atom') }}, {{ ref('kpi_period') }}, {{ ref('kpi_calendar') }}
--- depends_on: {{ ref('fct_system_exit') }}, {{ ref('fct_return') }}, {{ ref('fct_income_change') }}
+-- depends_on: {{ ref('fct_system_entry') }}, {{ ref('fct_system_exit') }}, {{ ref('fct_return') }}, {{ ref('fct_income_change') }}
 -- Sums of every additive measure by level, slice and period. A measure without a row is NULL here, not 0.
-{#- Columns follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
+{#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}
-{%- set columns = kpi_all_columns(groups) %}
-with
-{% for group in groups %}
-{%- if group.is_rolled -%}
-group_{{ loop.index }} as (
-    {{ kpi_rolled_group(group) }}
-){{ "," if not loop.last }}
-{%- else -%}
-months_{{ loop.index }} as (
-    {{ kpi_months(group) }}
+{%- set slots = kpi_slots(groups) -%}
+{%- set rolled = groups | selectattr('is_rolled') | list %}
+{%- if groups %}
+with series as (
+    {{ kpi_series_rows(groups) }}
 ),
 
-group_{{ loop.index }} as (
+-- From atoms to levels, by month.
+months as (
     select
+        a.atom_group,
+        s.level_code,
+        case s.level_code
+            when 'region' then r.region_id
+            {%- for level in kpi_atom_levels(groups) %}
+            when '{{ level }}' then a.level_{{ level }}
+            {%- endfor %}
+        end as level_key,
+        a.slice_code,
+        a.slice_value,
+        a.month_on,
+        {%- for slot in slots %}
+        sum(a.{{ slot }}) as {{ slot }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ ref('kpi_atom') }} as a
+    inner join (select distinct atom_group, level_code, slice_code from series) as s
+        on a.atom_group = s.atom_group and a.slice_code = s.slice_code
+    cross join {{ source('ops', 'region') }} as r
+    group by 1, 2, 3, 4, 5, 6
+),
+
+-- To periods: financial years and quarters of the entity's own calendar (the region's where an entity has none) or HUD's,
+-- months and rolling years of any. Of a stock, the last month counts.
+periods as (
+    select
+        m.atom_group,
         m.level_code,
         m.level_key,
         m.slice_code,
@@ -24,29 +46,54 @@ group_{{ loop.index }} as (
         p.period_type_code,
         p.period_start_on,
         p.period_end_on,
-        {%- for name, column in kpi_group_columns(group).items() %}
-        cast(sum(m.{{ name }}) as {{ column.type }}) as {{ name }}{{ "," if not loop.last }}
+        {%- for slot, type in slots.items() %}
+        cast(sum(m.{{ slot }}) as {{ type }}) as {{ slot }}{{ "," if not loop.last }}
         {%- endfor %}
-    from months_{{ loop.index }} as m
-    {{ kpi_period_join('m', 'm.month_on', group.calendars) }}
-    where {{ kpi_series_condition(group.series, 'm.level_code', 'm.slice_code', 'p.period_type_code') }}
-    group by m.level_code, m.level_key, m.slice_code, m.slice_value,
+    from months as m
+    inner join series as s
+        on m.atom_group = s.atom_group and m.level_code = s.level_code and m.slice_code = s.slice_code
+    cross join {{ source('ops', 'region') }} as region
+    cross join {{ source('ops', 'run_context') }} as as_of
+    left join {{ ref('kpi_calendar') }} as c
+        on m.level_code = c.level_code and m.level_key = c.level_key and c.calendar_code = 'own'
+    inner join {{ ref('kpi_period') }} as p
+        on m.month_on = p.month_on and s.period_type_code = p.period_type_code
+    where m.level_key is not null
+        and (
+            p.calendar_start_month = 0
+            or (
+                s.is_own_calendar
+                and p.calendar_start_month = coalesce(c.start_month, region.financial_year_start_month)
+            )
+            or (s.is_hud_calendar and p.calendar_start_month = {{ hud_start_month() }})
+        )
+        and (not s.is_stock or m.month_on = {{ kpi_stock_month('p.period_end_on', 'as_of.as_of') }})
+    group by
+        m.atom_group, m.level_code, m.level_key, m.slice_code, m.slice_value,
         p.period_type_code, p.period_start_on, p.period_end_on
-){{ "," if not loop.last }}
-{% endif %}
-{% else %}
-nothing as (select 1 as placeholder)
-{% endfor %}
-{% for group in groups %}
-{%- set own = kpi_group_columns(group) %}
+)
+{%- for group in rolled %},
+
+rolled_{{ loop.index }} as (
+    {{ kpi_rolled_group(group) }}
+)
+{%- endfor %}
+
+select
+    atom_group, level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on,
+    {{ slots.keys() | join(', ') }}
+from periods
+{%- for group in rolled %}
+{%- set own = kpi_by_slot(group) %}
+union all
 select
     cast('{{ group.name }}' as string) as atom_group,
     level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on,
-    {%- for name, type in columns.items() %}
-    {% if name in own %}{{ name }}{% else %}cast(null as {{ type }}) as {{ name }}{% endif %}{{ "," if not loop.last }}
+    {%- for slot, type in slots.items() %}
+    {% if slot in own %}{{ own[slot][0] }}{% else %}cast(null as {{ type }}){% endif %} as {{ slot }}{{ "," if not loop.last }}
     {%- endfor %}
-from group_{{ loop.index }}
-{{ "union all" if not loop.last }}
-{% else %}
-select placeholder from nothing
-{% endfor %}
+from rolled_{{ loop.index }}
+{%- endfor %}
+{%- else %}
+select 1 as placeholder
+{%- endif %}

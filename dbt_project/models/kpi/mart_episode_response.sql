@@ -25,6 +25,7 @@ select
     e.age_band_code,
     e.sex_code,
     e.ethnicity_code,
+    e.disability_code,
     {{ provenance('e') }}
 from {{ ref('fct_episode') }} as e
 inner join asking as q on e.service_key = q.service_key

@@ -9,7 +9,7 @@ defined as (
         d.unit_code,
         d.direction,
         d.multiplier,
-        k.statistic_code in ('mean', 'median', 'quantile') as is_statistic_of_values,
+        k.statistic_code in ('mean', 'effect_size', 'median', 'quantile') as is_statistic_of_values,
         d.numerator_disclosure_code = 'person' as is_numerator_protected,
         d.denominator_disclosure_code = 'person' as is_denominator_protected
     from {{ ref('fct_kpi') }} as k
@@ -65,6 +65,8 @@ named as (
     select 'funder', funder_key, coalesce(funder_name, funder_code) from {{ ref('dim_funder') }}
     union all
     select 'programme', programme_key, max(programme_name) from {{ ref('fct_award_transaction') }} group by programme_key
+    union all
+    select 'award', award_key, coalesce(title, award_code) from {{ ref('dim_award') }}
 ),
 
 period_label as (
@@ -80,8 +82,18 @@ charted as (
 
 targeted as (
     select g.*, 'all' as slice_code from {{ ref('fct_performance_gap') }} as g
+    where g.is_headline
 )
 
+{#- The KPI as it may be shown; gaps are of this figure, so that they give away no more than it does. -#}
+{%- set value -%}
+    case
+        when j.value_status not in ('shown', 'rounded') then null
+        when j.is_statistic_of_values then {{ rounded('j.value', 'j.decimals') }}
+        when j.statistic_code in ('count', 'sum', 'distinct_count') then j.x * j.multiplier
+        else {{ rounded('j.multiplier * ' ~ ratio('j.x', 'j.n'), 'j.decimals') }}
+    end
+{%- endset %}
 select
     j.kpi_id,
     j.version,
@@ -99,12 +111,7 @@ select
     cast(j.numerator_status as string) as numerator_status,
     cast(case when j.denominator_status in ('shown', 'rounded') then j.n end as decimal(18, 2)) as denominator,
     cast(j.denominator_status as string) as denominator_status,
-    case
-        when j.value_status not in ('shown', 'rounded') then null
-        when j.is_statistic_of_values then {{ rounded('j.value', 'j.decimals') }}
-        when j.statistic_code in ('count', 'sum', 'distinct_count') then j.x
-        else {{ rounded('j.multiplier * ' ~ ratio('j.x', 'j.n'), 'j.decimals') }}
-    end as value,
+    {{ value }} as value,
     cast(j.value_status as string) as value_status,
     {%- for side in ['lower', 'upper'] %}
     case
@@ -123,7 +130,13 @@ select
     {%- for name, column in [('mean', 'c.mean'), ('lower_limit', 'c.lower_limit'), ('upper_limit', 'c.upper_limit')] %}
     case when j.value_status in ('shown', 'rounded') then {{ rounded(column, 'j.decimals') }} end as spc_{{ name }},
     {%- endfor %}
+    case when j.value_status in ('shown', 'rounded') then c.is_trial end as spc_is_trial,
     coalesce(g.target, c.target) as target,
+    case
+        when g.target is not null and j.direction <> 0
+            then {{ rounded('(j.direction * (' ~ value ~ ' - g.target))', 'greatest(j.decimals, 2)') }}
+    end as gap,
+    case when j.value_status in ('shown', 'rounded') then g.rag_code end as rag_code,
     case when j.value_status in ('shown', 'rounded') then c.assurance_code end as assurance_code,
     case when j.value_status in ('shown', 'rounded') then g.is_problem end as is_problem,
     j.unit_code,

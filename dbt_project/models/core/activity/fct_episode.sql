@@ -24,6 +24,7 @@ select
     coalesce(b.age_band_code, 'unknown') as age_band_code,
     coalesce(p.sex_code, 'unknown') as sex_code,
     coalesce(p.ethnicity_code, 'unknown') as ethnicity_code,
+    {{ known_code('e.disabling_condition_code') }} as disability_code,
     e.living_situation_code,
     e.living_situation_class_code,
     e.is_living_situation_homeless,

@@ -36,6 +36,7 @@ select
     coalesce(e.age_band_code, 'unknown') as age_band_code,
     coalesce(p.sex_code, 'unknown') as sex_code,
     coalesce(p.ethnicity_code, 'unknown') as ethnicity_code,
+    coalesce(e.disability_code, 'unknown') as disability_code,
     r.source_id,
     coalesce(e.organisation_id, x.organisation_id) as organisation_id,
     r.delivery_id,

@@ -122,6 +122,7 @@ select
     e.age_band_code,
     e.sex_code,
     e.ethnicity_code,
+    e.disability_code,
     {{ provenance('e') }}
 from in_period as i
 inner join {{ ref('fct_episode') }} as e on i.episode_key = e.episode_key

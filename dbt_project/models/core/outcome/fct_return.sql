@@ -104,6 +104,7 @@ select
     e.age_band_code,
     e.sex_code,
     e.ethnicity_code,
+    e.disability_code,
     {{ provenance('e') }}
 from counted as c
 inner join {{ ref('fct_episode') }} as e on c.episode_key = e.episode_key

@@ -67,6 +67,7 @@ select
     e.age_band_code,
     e.sex_code,
     e.ethnicity_code,
+    e.disability_code,
     {{ provenance('e') }}
 from latest_exit as x
 inner join {{ ref('fct_episode') }} as e on x.episode_key = e.episode_key

@@ -1,4 +1,6 @@
--- Closed episodes with what all their measures together come to, by the rule of the default programme.
+-- Closed episodes with what all their measures together come to, by the rule of the programme that the region file
+-- names, else of the default one. Measures of one thing stand for each other: of a group only the one of the lowest rank
+-- that was taken is judged (Talking Therapies: the anxiety measure made for the problem, else GAD-7).
 --   eligible        the service measured outcomes when the episode ended, and saw the person on more than one day
 --   finished        a course: measured by the programme at least once, and seen on more than one day
 --   case at start   any measure at caseness; not at caseness: finished and none
@@ -7,7 +9,33 @@
 --   tt              improved: a measure reliably better and none reliably worse; deteriorated: the reverse
 --   corc            deteriorated: any measure reliably worse
 with programme as (
-    select programme_code, multi_measure_rule_code from {{ ref('ref_outcome_programme') }} where is_default
+    select p.programme_code, p.multi_measure_rule_code
+    from {{ ref('ref_outcome_programme') }} as p
+    left join {{ source('ops', 'outcome_programme') }} as chosen on true
+    where p.programme_code = chosen.programme_code or (chosen.programme_code is null and p.is_default)
+),
+
+ranked as (
+    select
+        o.*,
+        r.programme_code,
+        r.caseness_operator,
+        r.caseness_value,
+        {{ reliable_change('r') }} as reliable_change,
+        p.multi_measure_rule_code,
+        row_number() over (
+            partition by o.episode_key, r.measure_group_code
+            order by
+                r.measure_rank asc nulls last, o.first_assessed_on asc nulls last,
+                o.instrument_code asc nulls last, o.scale_code asc nulls last
+        ) as group_rank
+    from {{ ref('mart_episode_outcome') }} as o
+    cross join programme as p
+    left join {{ ref('ref_instrument_rule') }} as r
+        on p.programme_code = r.programme_code
+        and o.instrument_code = r.instrument_code
+        and o.instrument_version = r.instrument_version
+        and o.scale_code = r.scale_code
 ),
 
 measure as (
@@ -16,18 +44,13 @@ measure as (
         o.service_key,
         o.first_assessed_on,
         o.is_paired,
-        r.programme_code is not null as is_measure,
-        {{ is_case('o.first_score', 'r.caseness_operator', 'r.caseness_value') }} as is_case_at_start,
-        {{ is_case('o.last_score', 'r.caseness_operator', 'r.caseness_value') }} as is_case_at_end,
-        coalesce(o.gain_score >= r.reliable_change, false) as is_better,
-        coalesce(-o.gain_score >= r.reliable_change, false) as is_worse,
-        p.multi_measure_rule_code
-    from {{ ref('mart_episode_outcome') }} as o
-    cross join programme as p
-    left join {{ ref('ref_instrument_rule') }} as r
-        on p.programme_code = r.programme_code
-        and o.instrument_code = r.instrument_code
-        and o.instrument_version = r.instrument_version
+        o.multi_measure_rule_code,
+        o.programme_code is not null and o.group_rank = 1 as is_measure,
+        {{ is_case('o.first_score', 'o.caseness_operator', 'o.caseness_value') }} as is_case_at_start,
+        {{ is_case('o.last_score', 'o.caseness_operator', 'o.caseness_value') }} as is_case_at_end,
+        coalesce(o.gain_score >= o.reliable_change, false) as is_better,
+        coalesce(-o.gain_score >= o.reliable_change, false) as is_worse
+    from ranked as o
 ),
 
 -- A service measures outcomes from the day of its first score on.
@@ -42,11 +65,11 @@ combined as (
         episode_key,
         bool_or(is_paired) as is_paired,
         bool_or(is_measure) as is_measured,
-        bool_or(coalesce(is_case_at_start, false)) as is_case_at_start,
+        bool_or(is_measure and coalesce(is_case_at_start, false)) as is_case_at_start,
         -- Measures without caseness have no part in recovery.
-        bool_and(is_case_at_start is null or coalesce(not is_case_at_end, false)) as is_below_at_end,
-        bool_or(is_better) as is_any_better,
-        bool_or(is_worse) as is_any_worse,
+        bool_and(not is_measure or is_case_at_start is null or coalesce(not is_case_at_end, false)) as is_below_at_end,
+        bool_or(is_measure and is_better) as is_any_better,
+        bool_or(is_measure and is_worse) as is_any_worse,
         max(multi_measure_rule_code) as multi_measure_rule_code
     from measure
     group by episode_key
@@ -125,5 +148,6 @@ select
     age_band_code,
     sex_code,
     ethnicity_code,
+    disability_code,
     {{ provenance('judged') }}
 from judged

@@ -37,6 +37,8 @@ record as (
         e.exit_created_at,
         p.national_id_quality_code,
         p.national_id_status,
+        p.national_id_token,
+        p.name_birth_token,
         p.birth_date_quality_code,
         p.birth_status,
         p.name_quality_code,
@@ -86,6 +88,9 @@ counted_by_{{ anchor }} as (
         count(case when {{ lag }} between 4 and 6 then 1 end) as {{ e['code'] }}__lag_4_6,
         count(case when {{ lag }} between 7 and 10 then 1 end) as {{ e['code'] }}__lag_7_10,
         count(case when {{ lag }} > 10 then 1 end) as {{ e['code'] }}__lag_11_plus
+        {%- elif 'resolves' in e %},
+        count(case when {{ applies }} then 1 end) as {{ e['code'] }}__identifiable,
+        count(case when {{ applies }} and {{ e['resolves'] }} then 1 end) as {{ e['code'] }}__identified
         {%- else %},
         count(case when {{ applies }} then 1 end) as {{ e['code'] }}__checked,
         count(case when {{ applies }} and {{ e['passes'] }} then 1 end) as {{ e['code'] }}__consistent
@@ -102,13 +107,14 @@ element as (
     {%- set own = {
         'value': ['applicable', 'complete', 'supplied'],
         'recorded': ['timed', 'lag_negative', 'lag_0', 'lag_1_3', 'lag_4_6', 'lag_7_10', 'lag_11_plus'],
+        'resolves': ['identifiable', 'identified'],
         'passes': ['checked', 'consistent'],
-    }[['value', 'recorded', 'passes'] | select('in', e) | first] %}
+    }[['value', 'recorded', 'resolves', 'passes'] | select('in', e) | first] %}
     select
         source_id, organisation_id, month_on, '{{ e['code'] }}' as element_code
         {%- for count in [
             'applicable', 'complete', 'supplied', 'timed', 'lag_negative', 'lag_0', 'lag_1_3', 'lag_4_6', 'lag_7_10',
-            'lag_11_plus', 'checked', 'consistent',
+            'lag_11_plus', 'identifiable', 'identified', 'checked', 'consistent',
         ] %},
         {% if count in own %}{{ e['code'] }}__{{ count }}{% else %}cast(0 as bigint){% endif %} as {{ count }}_count
         {%- endfor %}
@@ -134,9 +140,11 @@ select
     lag_4_6_count,
     lag_7_10_count,
     lag_11_plus_count,
+    identifiable_count,
+    identified_count,
     checked_count,
     consistent_count,
     source_id,
     organisation_id
 from element
-where applicable_count + timed_count + checked_count > 0
+where applicable_count + timed_count + identifiable_count + checked_count > 0

@@ -11,7 +11,7 @@ with experience as (
         on i.instrument_code = b.instrument_code
         and i.instrument_version = b.instrument_version
         and i.headline_scale_code = b.scale_code
-    where i.use_code = 'experience' and i.is_current
+    where i.use_code = 'experience'
     group by i.instrument_code, i.instrument_version
 ),
 
@@ -38,6 +38,31 @@ verdict as (
     from {{ ref('fct_assessment') }} as a
     where a.use_code = 'experience' and a.score is not null and {{ dirty_only('a.source_person_key') }}
     group by a.response_key
+),
+
+-- Friends and family: don't know is an answer and has no score. Net promoter: only the score.
+recommendation as (
+    select
+        a.response_key,
+        max(case when a.instrument_code = 'fft' then 1 else 0 end) = 1 as is_recommendation_given,
+        max(case when a.instrument_code = 'fft' and a.band_code = 'positive' then 1 else 0 end) = 1 as is_recommended,
+        max(case
+            when a.instrument_code <> 'nps' then null
+            when a.band_code = 'positive' then 1
+            when a.band_code = 'negative' then -1
+            else 0
+        end) as net_promoter_points
+    from {{ ref('fct_assessment') }} as a
+    left join (
+        select assessment_key, max(case when missing_reason_code = 'unknown' then 1 else 0 end) = 1 as is_unknown
+        from {{ ref('fct_assessment_item') }}
+        where instrument_code = 'fft' and {{ dirty_only('source_person_key') }}
+        group by assessment_key
+    ) as dont_know on a.assessment_key = dont_know.assessment_key
+    where a.use_code = 'recommendation'
+        and (a.score is not null or dont_know.is_unknown)
+        and {{ dirty_only('a.source_person_key') }}
+    group by a.response_key
 )
 
 select
@@ -53,6 +78,11 @@ select
     r.answered_on,
     r.timepoint_code,
     r.is_complete,
+    -- From opening to sending, where both are known and it was sent within two hours.
+    case
+        when {{ seconds_between('r.started_at', 'r.submitted_at') }} between 0 and 7200
+            then {{ seconds_between('r.started_at', 'r.submitted_at') }}
+    end as answering_seconds,
     b.episode_key is not null as is_attached,
     coalesce(rating.rating_count, 0) > 0 as has_rating,
     coalesce(rating.rating_sum, 0) as rating_sum,
@@ -61,9 +91,13 @@ select
     verdict.rating_score,
     verdict.rating_score is not null as is_rated,
     coalesce(verdict.is_positive, false) as is_positive,
+    coalesce(recommendation.is_recommendation_given, false) as is_recommendation_given,
+    coalesce(recommendation.is_recommended, false) as is_recommended,
+    cast(recommendation.net_promoter_points as int) as net_promoter_points,
     coalesce(b.age_band_code, 'unknown') as age_band_code,
     coalesce(b.sex_code, 'unknown') as sex_code,
     coalesce(b.ethnicity_code, 'unknown') as ethnicity_code,
+    coalesce(b.disability_code, 'unknown') as disability_code,
     r.source_id,
     coalesce(b.organisation_id, r.organisation_id) as organisation_id,
     r.delivery_id,
@@ -74,4 +108,5 @@ from {{ ref('in_survey__response') }} as r
 left join {{ ref('bridge_response_episode') }} as b on r.response_key = b.response_key
 left join rating on r.response_key = rating.response_key
 left join verdict on r.response_key = verdict.response_key
+left join recommendation on r.response_key = recommendation.response_key
 where {{ dirty_only('r.source_person_key') }}

@@ -1,0 +1,120 @@
+"""KPI definitions as text and as identity: where a problem stands in the YAML, and what of a definition counts.
+
+What belongs here: file and line for what ``macros/kpi/catalogue.sql`` finds wrong, and the hash of a definition. What
+does not: reading or judging definitions (that macro does), and showing them (``kpi``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestration import definition_ledger
+from orchestration.definition_ledger import Broken, Ledger
+from orchestration.project import DBT_PROJECT
+from orchestration.yaml_lines import Loc, key_lines
+
+CATALOGUE = DBT_PROJECT / "models" / "kpi" / "catalogue"
+LEDGER = CATALOGUE / "released.csv"
+LEDGER_COLUMNS = ("kpi_id", "version")
+RECORD_WITH = "trigpoint kpi record"
+
+_PROBLEM = re.compile(r"^\s*(?P<kind>KPI metric|semantic model) '(?P<name>[^']+)' \((?P<file>[^)]+)\): (?P<text>.*)$")
+_FIELD = re.compile(r"meta\.(\w+)")
+_MEASURE = re.compile(r"measure '(\w+)' reads column .* Correct `expr` in (\S+\.yml)")
+_MEASURE_FIELDS = ("agg", "percentile", "fact", "column", "anchor_column", "interval", "is_stock", "is_rolled")
+_FIELDS = (
+    *("unit", "multiplier", "statistic", "direction", "calendar", "base_slice", "cohort_shift_days"),
+    *("maturity_lag_days", "min_denominator", "interval_method"),
+)
+
+
+def with_places(message: str) -> str:
+    """A message of the catalogue macro with file and line at the start of every problem; others stay as they are."""
+    return "\n".join(_placed(line) for line in message.splitlines())
+
+
+def problems(message: str) -> list[str]:
+    """The problems in a message of the catalogue macro, each with its place and once."""
+    found = [_placed(line) for line in message.splitlines() if _PROBLEM.match(line)]
+    return list(dict.fromkeys(found))
+
+
+def _placed(line: str) -> str:
+    problem = _PROBLEM.match(line)
+    if problem is None:
+        return line
+    file, at = problem["file"], _location(problem["kind"], problem["name"], problem["file"], problem["text"])
+    if measure := _MEASURE.search(problem["text"]):
+        file, at = measure[2], _measure_location(measure[2], measure[1])
+    number = _lines(DBT_PROJECT / file).get(at, 1)
+    return f"dbt_project/{file}:{number}: {problem['kind']} '{problem['name']}': {problem['text']}"
+
+
+def _location(kind: str, name: str, file: str, text: str) -> Loc:
+    """Key path of the field that a problem is about, of the definition where it has none of that name."""
+    section = "metrics" if kind == "KPI metric" else "semantic_models"
+    for index, block in enumerate(_document(DBT_PROJECT / file).get(section, [])):
+        if block.get("name") == name:
+            field = _FIELD.search(text)
+            inner: Loc = (section, index, "config", "meta", field[1]) if field else (section, index)
+            return inner if inner in _lines(DBT_PROJECT / file) else (section, index)
+    return ()
+
+
+def _measure_location(file: str, name: str) -> Loc:
+    for at, model in enumerate(_document(DBT_PROJECT / file).get("semantic_models", [])):
+        for index, measure in enumerate(model.get("measures", [])):
+            if measure.get("name") == name:
+                return ("semantic_models", at, "measures", index)
+    return ()
+
+
+def line_of(file: str, section: str, name: str) -> int:
+    """1-based line of a named block of a catalogue file (``models/…`` below the dbt project)."""
+    for index, block in enumerate(_document(DBT_PROJECT / file).get(section, [])):
+        if block.get("name") == name:
+            return _lines(DBT_PROJECT / file).get((section, index), 1)
+    return 1
+
+
+@cache
+def _document(path: Path) -> dict[str, Any]:
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    return found if isinstance(found, dict) else {}
+
+
+@cache
+def _lines(path: Path) -> dict[Loc, int]:
+    return key_lines(yaml.compose(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def digest(kpi: Mapping[str, Any]) -> str:
+    """Hash of what a KPI's number follows from. Texts, owners, levels and slices may change without a new version."""
+    parts = {name: _measure(kpi.get(name)) for name in ("numerator", "denominator", "spread")}
+    exclusions = [{name: e[name] for name in ("code", "column", "when")} for e in kpi["exclusions"]]
+    return definition_ledger.digest(parts | {"exclusions": exclusions} | {name: kpi[name] for name in _FIELDS})
+
+
+def _measure(measure: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return {name: measure[name] for name in _MEASURE_FIELDS} if measure else None
+
+
+def digests(kpis: Sequence[Mapping[str, Any]]) -> Ledger:
+    """Hashes of a catalogue by id and version."""
+    return {(kpi["kpi_id"], str(kpi["version"])): digest(kpi) for kpi in kpis}
+
+
+def broken_sentence(found: Broken) -> str:
+    """What is wrong with a definition that the ledger knows otherwise, and the mend."""
+    kpi_id, version = found.key
+    what = "is gone from the catalogue" if found.is_gone else "no longer means what it meant when it was first used"
+    return (
+        f"{kpi_id} version {version} {what}. Put it back as it was; write the new definition as a metric of its own "
+        f"with the next version and its valid_from, and end the old one with valid_to the day before"
+    )

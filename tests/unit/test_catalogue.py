@@ -1,0 +1,467 @@
+"""The catalogue pages: geometry, words, what is hidden, what is hostile, and that they hold together."""
+
+from __future__ import annotations
+
+import html.parser
+import random
+import re
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestration.catalogue import About, charts, pages, scale, words, write_catalogue
+from orchestration.catalogue.figures import read_figures, read_kpis
+from orchestration.catalogue.style import STYLE as CATALOGUE_STYLE
+from orchestration.html_page import STYLE as BASE_STYLE
+from tests.published_tables import FIGURE, HIDDEN, KPI, PLACE, Row, months, published, year
+
+ABOUT = About("Demo region", "2025-10-03-abc", "2025-10-03")
+NAMES = ["ash", "birch", "cedar", "daisy", "elm", "fern", "gorse", "hazel", "iris"]
+CHART = {"spc_mean": 50.0, "spc_lower_limit": -14.0, "spc_upper_limit": 71.0, "variation_code": "common_cause"}
+
+
+def compared() -> list[Row]:
+    """Nine organisations, of which the first lies beyond the limits."""
+    return [year(name, value=30.0 + 5 * n, numerator=10 + n, denominator=40 + 20 * n, ci95_lower=20.0 + 5 * n,
+                 ci95_upper=40.0 + 5 * n) for n, name in enumerate(NAMES)]  # fmt: skip
+
+
+def places(**first: Any) -> list[Row]:
+    return [PLACE | {"organisation_id": name} | (first if name == "ash" else {}) for name in NAMES]
+
+
+def render(figures: list[Row], **more: Any) -> dict[str, str]:
+    with published(figures, **more) as connection:
+        return pages.render(connection, ABOUT)
+
+
+def page(figures: list[Row], **more: Any) -> str:
+    """The page of the one KPI."""
+    return render(figures, **more)["kpi-oc-12-v1.html"]
+
+
+def charted(figures: list[Row], **more: Any) -> Any:
+    with published(figures, **more) as connection:
+        kpis = read_kpis(connection)
+        return next(iter(read_figures(connection, kpis)))
+
+
+class Reader(html.parser.HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.labels: list[str] = []
+        self.texts: dict[str, str] = {}
+        self._open: list[dict[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        self._open.append(found)
+        if found.get("id"):
+            self.ids.append(found["id"] or "")
+        if tag == "a":
+            self.links.append(found["href"] or "")
+        if tag == "svg":
+            self.pictures.append(found)
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1].get("id"):
+            self.texts[self._open[-1]["id"] or ""] = data
+
+
+# Geometry -----------------------------------------------------------------------------------------------------------
+
+
+def test_ticks_are_round_and_within() -> None:
+    assert scale.ticks(0, 100) == [0, 20, 40, 60, 80, 100]
+    assert scale.ticks(0.31, 0.64, 4) == [0.4, 0.5, 0.6]
+    assert scale.ticks(-14, 102, 4) == [0, 50, 100]
+    assert scale.ticks(3, 3) == [3]
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=20))
+def test_a_domain_holds_its_values_and_has_an_extent(values: list[float]) -> None:
+    low, high = scale.domain(values)
+    slack = 1e-6 * max(abs(low), abs(high), 1)
+    assert low < high
+    assert low - slack <= min(values) and max(values) <= high + slack
+
+
+def test_a_domain_keeps_within_floor_and_ceiling() -> None:
+    assert scale.domain([-14.0, 102.0], 0.0, 100.0) == (0.0, 100.0)
+    assert scale.domain([0.0, 0.0], 0.0, 100.0) == (0.0, 1.0)
+    assert scale.domain([]) == (0.0, 1.0)
+
+
+def test_a_scale_maps_ends_to_ends_and_no_extent_to_the_middle() -> None:
+    down = scale.Scale(0, 100, 200, 10)
+    assert (down(0), down(50), down(100)) == (200, 105, 10)
+    assert scale.Scale(5, 5, 0, 10)(5) == 5
+
+
+def test_a_line_breaks_where_there_is_nothing() -> None:
+    assert scale.line_path([(0, 1), (1.25, 2), None, (3, 4), (4, 5)]) == "M0 1L1.25 2M3 4L4 5"
+    assert scale.line_path([None]) == ""
+
+
+def test_limits_run_level_and_jump_where_they_are_set_anew() -> None:
+    assert scale.step_path([(10, 5), (20, 5), (30, 8)], 10) == "M5 5H25V8H35"
+    assert scale.step_path([], 10) == ""
+
+
+def test_marks_differ_in_shape() -> None:
+    shapes = {kind: scale.shape_path(shape, 0, 0, 1) for kind, (shape, _) in charts.MARKS.items()}
+    told_apart = ["common_cause", "improvement", "concern", "high", "low", "no_data", "not_computed"]
+    assert len({shapes[kind] for kind in told_apart}) == len(told_apart)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.001, "0"),
+        (12.5, "12.5"),
+        (1020850.0, "1,020,850"),
+        (-17.0, "−17"),
+        (3.456, "3.46"),
+        (100.0, "100"),
+    ],
+)
+def test_numbers_are_written_for_people(value: float, text: str) -> None:
+    assert scale.number(value) == text
+
+
+# Words --------------------------------------------------------------------------------------------------------------
+
+
+def test_periods_are_named_by_their_days() -> None:
+    assert words.period("month", date(2025, 9, 1), date(2025, 9, 30)) == "Sep 2025"
+    assert words.period("quarter", date(2025, 7, 1), date(2025, 9, 30)) == "Jul–Sep 2025"
+    assert words.period("quarter", date(2024, 12, 1), date(2025, 2, 28)) == "Dec 2024 – Feb 2025"
+    assert words.period("financial_year", date(2024, 10, 1), date(2025, 9, 30)) == "Oct 2024 – Sep 2025"
+    assert words.period("rolling12", date(2024, 10, 1), date(2025, 9, 30)) == "12 months to Sep 2025"
+
+
+def test_the_text_of_a_trend_says_limits_signals_and_assurance() -> None:
+    rows = months(14, **CHART)
+    rows[-1] |= {"variation_code": "concern", "spc_rule_code": "A", "value": 12.0, "assurance_code": "consistent_fail"}
+    rows[3] |= HIDDEN
+    shown = charted(rows)
+    text = words.trend_text(shown.kpi, shown.region[0])
+    assert "13 shown, 1 hidden" in text
+    assert "Mean 50\N{NO-BREAK SPACE}%, limits −14\N{NO-BREAK SPACE}% to 71\N{NO-BREAK SPACE}%" in text
+    assert "Marked as of concern: 1." in text
+    assert "Feb 2024: of concern, a change for the worse that chance does not explain (beyond a limit)." in text
+    assert "Target will be missed" in text
+
+
+@pytest.mark.parametrize(
+    ("direction", "band", "mark"),
+    [(1, "high998", "improvement"), (1, "low998", "concern"), (-1, "high998", "concern"), (-1, "low998", "improvement"),
+     (0, "high998", "high"), (0, "low998", "low"), (1, "high95", "edge"), (1, "within", "common_cause")],
+)  # fmt: skip
+def test_pitfall_06_what_is_beyond_a_funnel_is_good_or_bad_by_direction(direction: int, band: str, mark: str) -> None:
+    shown = charted(compared(), kpis=[KPI | {"direction": direction}], places=places(funnel_band_code=band))
+    assert charts.funnel_mark(shown.compared[0], shown.kpi) == mark
+
+
+def test_organisations_stand_in_order_of_what_is_better() -> None:
+    for direction, first in ((1, "Iris"), (0, "Iris"), (-1, "Ash")):
+        shown = charted(compared(), kpis=[KPI | {"direction": direction}], places=places())
+        assert words.ranked(shown.kpi, shown.compared)[0].figure.level_name == first
+
+
+# Pictures -----------------------------------------------------------------------------------------------------------
+
+
+def test_pitfall_16_limits_are_clamped_for_the_eye_only() -> None:
+    text = page(months(14, **CHART))
+    picture = text[text.index('<svg class="chart"') :]
+    picture = picture[: picture.index("</svg>")]
+    limits = re.findall(r'<path class="limit" d="M[\d.]+ ([\d.]+)H', picture)
+    assert len(limits) == 2
+    assert max(float(y) for y in limits) == 200, "the lower limit is drawn at 0 %, the foot of the picture"
+    assert "−14 to 71" in text, "and written as it is"
+
+
+def test_pitfall_22_a_trend_breaks_at_a_hidden_month_and_says_why() -> None:
+    rows = months(9)
+    for row, status in zip(rows[2:8:2], ("suppressed", "no_data", "not_computed"), strict=True):
+        row |= HIDDEN | {"value_status": status, "numerator_status": status, "denominator_status": status}
+    picture = re.search(r'<svg class="chart".*?</svg>', page(rows), re.DOTALL)
+    assert picture is not None
+    line = re.search(r'<path class="line" d="([^"]*)"', picture[0])
+    assert line is not None and line[1].count("M") == 4
+    for status in ("suppressed", "no_data", "not_computed"):
+        assert picture[0].count(f'class="mark {status}"') == 1
+
+
+def test_signals_carry_shape_letter_and_word() -> None:
+    rows = months(14, **CHART)
+    rows[-1] |= {"variation_code": "improvement", "spc_rule_code": "A", "value": 80.0}
+    text = page(rows)
+    assert '<path class="mark improvement"' in text
+    assert re.search(r'<g class="tag"[^>]*><text [^>]*>A</text></g>', text)
+    assert "beyond a limit" in text and "improving" in text
+
+
+def test_a_period_that_may_still_change_is_hollow() -> None:
+    rows = months(3)
+    rows[-1] |= {"is_provisional": True}
+    text = page(rows)
+    assert 'class="mark plain hollow"' in text and "provisional" in text
+
+
+def test_a_large_group_is_drawn_without_names_but_listed() -> None:
+    many = [f"organisation {n:03}" for n in range(60)]
+    figures = [year(name, value=40.0 + n % 30) for n, name in enumerate(many)]
+    text = page(figures, places=[PLACE | {"organisation_id": name} for name in many])
+    assert '<g class="name"' not in text
+    assert text.count('<a href="organisation-organisation-') == 60
+
+
+# What is hidden -----------------------------------------------------------------------------------------------------
+
+
+def test_pitfall_19_hidden_absent_and_not_computed_are_told_apart() -> None:
+    statuses = {"ash": "suppressed", "birch": "no_data", "cedar": "not_computed"}
+    figures = compared()
+    for row in figures[:3]:
+        row |= HIDDEN | {"value_status": statuses[row["level_key"]], "ci95_lower": None, "ci95_upper": None}
+    hidden = {"value_status": "suppressed", "peer_status": "suppressed"}
+    listed = [p for p in places(**hidden) if p["organisation_id"] not in ("birch", "cedar")]
+    text = page(figures, places=listed)
+    for name, word in (("Ash", "hidden"), ("Birch", "no data"), ("Cedar", "not computed")):
+        row = re.search(rf'<tr role="row" id="of-{name.lower()}">.*?</tr>', text, re.DOTALL)
+        assert row is not None
+        assert f'data-label="Value"><span><span class="hidden">{word}</span>' in row[0]
+        assert f"{word.capitalize()}: {name}." in text
+
+
+def test_pitfall_23_what_is_not_computed_is_never_0() -> None:
+    figures = [FIGURE | row for row in months(3)]
+    figures[-1] |= HIDDEN | {"value_status": "not_computed"}
+    figures[-2] |= {"value": 0.0, "numerator": 0}
+    text = page(figures)
+    assert '<td>Mar 2023</td><td><span class="hidden">not computed</span></td>' in text
+    assert "<td>Feb 2023</td><td>0\N{NO-BREAK SPACE}%</td>" in text
+
+
+POISON = st.integers(70_001, 99_999).map(lambda n: n + 0.37)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), status=st.sampled_from(["suppressed", "no_data", "not_computed"]))
+def test_pitfall_18_no_number_beside_a_hidden_status_reaches_a_page(data: st.DataObject, status: str) -> None:
+    """Even if a table held a number that it should not hold."""
+    numbers = data.draw(st.lists(POISON, min_size=14, max_size=14, unique=True))
+    columns = ["value", "numerator", "denominator", "ci95_lower", "ci95_upper", "spc_mean", "spc_lower_limit",
+               "spc_upper_limit", "gap"]  # fmt: skip
+    hidden = dict.fromkeys(("value_status", "numerator_status", "denominator_status"), status)
+    poisoned = hidden | dict(zip(columns, numbers, strict=False))
+    figures = [*months(14, **CHART), *compared()]
+    for index in data.draw(st.sets(st.integers(0, len(figures) - 1), min_size=1, max_size=8)):
+        figures[index] |= poisoned | {"target": 50.0}
+    figures[14] |= poisoned
+    group = ["median_of_others", "centre", "funnel95_lower", "funnel998_upper", "median"]
+    places_ = places(**{"value_status": status, "peer_status": status} | dict(zip(group, numbers[9:], strict=False)))
+    grade = {"organisation_id": "ash", "organisation_name": "Ash", "element_code": "all", "period_type_code": "quarter",
+             "period_start_on": date(2025, 1, 1), "period_end_on": date(2025, 3, 31), "completeness_pct": numbers[0],
+             "completeness_status": status, "grade_code": "A", "is_period_complete": True}  # fmt: skip
+    for name, text in render(figures, places=places_, grades=[grade]).items():
+        plain = text.replace(",", "")
+        for number in numbers:
+            assert str(int(number)) not in plain, f"{number} is told by {name}"
+
+
+# What is hostile ----------------------------------------------------------------------------------------------------
+
+HOSTILE = "<script>alert(1)</script>\"'&{x}</title><img src=x onerror=y>"
+
+
+def test_names_are_text_wherever_they_stand() -> None:
+    kpi = {name: HOSTILE if isinstance(value, str) else value for name, value in KPI.items()}
+    kpi |= {"kpi_id": HOSTILE, "unit_code": "percent", "base_slice_code": "all", "balancing_kpi_id": HOSTILE}
+    own = {"kpi_id": HOSTILE}
+    figures = [row | own | {"level_name": HOSTILE} for row in months(14, **CHART)]
+    figures += [row | own | {"level_name": HOSTILE, "level_key": HOSTILE} for row in compared()[:1]]
+    figures += [row | own | {"slice_code": HOSTILE, "slice_value": HOSTILE} for row in months(2)]
+    told = render(
+        figures,
+        kpis=[kpi],
+        places=[PLACE | own | {"organisation_id": HOSTILE, "funnel_band_code": "high998"}],
+    )
+    assert len(told) == 3
+    for name, text in told.items():
+        assert re.fullmatch(r"[a-z0-9.-]+\.html", name)
+        tags = set(Reader(text).tags)
+        assert not tags & {"script", "img"}, name
+        assert "<script" not in text and "onerror=y>" not in text
+        assert html_escaped(HOSTILE) in text
+
+
+def html_escaped(text: str) -> str:
+    return html.escape(text)
+
+
+def test_ids_that_look_alike_keep_pages_of_their_own() -> None:
+    names = pages.Names()
+    listed = ["A/b", "a b", "a-b", "../../etc", "é", "ü", ""]
+    files = [names.organisation(id) for id in listed]
+    assert len(set(files)) == len(listed)
+    assert all(re.fullmatch(r"organisation-[a-z0-9.-]+\.html", f) and ".." not in f for f in files)
+    assert files == [names.organisation(id) for id in listed]
+
+
+# How the pages hold together ----------------------------------------------------------------------------------------
+
+
+def whole() -> dict[str, Any]:
+    """Two KPIs with everything that there can be."""
+    other = KPI | {
+        "kpi_id": "FN-06",
+        "kpi_name": "Amount awarded",
+        "category_code": "funding",
+        "unit_code": "currency",
+        "statistic_code": "sum",
+        "direction": 0,
+        "base_slice_code": "currency",
+        "denominator": None,
+    }
+    money = [
+        FIGURE | row | {"kpi_id": "FN-06", "slice_code": "currency", "slice_value": currency, "value": 1000.0}
+        for currency in ("EUR", "GBP")
+        for row in months(5)
+    ]
+    organisations = [row | {"level_code": "organisation", "level_key": name, "level_name": name.title()}
+                     for name in NAMES for row in months(14, **CHART)]  # fmt: skip
+    groups = [
+        FIGURE | {"slice_code": "age_band", "slice_value": group, "period_type_code": "quarter",
+                  "period_start_on": date(2025, 1, 1), "period_end_on": date(2025, 3, 31)} | more
+        for group, more in (("18_24", {}), ("65_plus", HIDDEN), ("unknown", {}))
+    ]  # fmt: skip
+    target = {"target": 60.0, "gap": -10.0, "rag_code": "red"}
+    return {
+        "figures": [*months(14, **CHART | target), *organisations, *compared(), *groups, *money],
+        "kpis": [KPI | {"balancing_kpi_id": "FN-06"}, other],
+        "places": places(funnel_band_code="low998"),
+    }
+
+
+def test_every_link_leads_somewhere_and_every_id_is_one() -> None:
+    told = {name: Reader(text) for name, text in render(**whole()).items()}
+    assert len(told) == 1 + 2 + len(NAMES)
+    for name, reader in told.items():
+        assert len(reader.ids) == len(set(reader.ids)), name
+        assert reader.links
+        for link in reader.links:
+            target, _, fragment = link.partition("#")
+            assert (target or name) in told, f"{name} → {link}"
+            assert not fragment or fragment in told[target or name].ids, f"{name} → {link}"
+    reached = {link.partition("#")[0] for link in told["index.html"].links}
+    assert {name for name in told if name != "index.html"} <= reached
+
+
+def test_every_picture_has_a_text_and_a_table() -> None:
+    text = render(**whole())["kpi-oc-12-v1.html"]
+    reader = Reader(text)
+    named = [p for p in reader.pictures if p.get("aria-hidden") != "true"]
+    assert len(named) >= 3 + len(NAMES)
+    for picture in named:
+        assert picture["role"] == "img"
+        labels = [reader.texts.get(id, "") for id in (picture.get("aria-labelledby") or "").split()]
+        assert picture.get("aria-label") or (len(labels) == 2 and all(labels))
+    assert "<summary>Figures of this picture</summary>" in text
+    assert "Below the 99.8 % limit: Ash." in reader.texts["funnel-d"]
+    assert reader.texts["peers-d"].startswith("9 organisations in order from the best: Iris")
+
+
+def test_a_page_says_all_that_is_asked_of_a_definition() -> None:
+    text = page(months(3))
+    for field in (
+        "question",
+        "decision",
+        "numerator",
+        "denominator",
+        "exclusions",
+        "anchor",
+        "owner",
+        "reference_sources",
+    ):
+        assert html_escaped(KPI[field]) in text
+    for said in ("per cent", "higher is better", "90 days after", "95 % by Wilson", "not yet: no second source"):
+        assert said in text
+    assert '<span class="badge doubt">unverified</span>' in text
+
+
+def test_the_gap_to_a_target_stands_with_its_judgement() -> None:
+    text = page(months(1, target=60.0, gap=-10.0, rag_code="red"))
+    for cell in ("−10 points", "60\N{NO-BREAK SPACE}%", "missed"):
+        assert cell in text
+    late = page(months(1, target=60.0, gap=-10.0, is_provisional=True))
+    assert "not judged: provisional" in late
+    assert "No target is set" in page(months(1))
+
+
+def test_nothing_is_loaded_from_anywhere() -> None:
+    for text in render(**whole()).values():
+        assert not re.search(r"(src|href)=\"(https?:|//)|<link|@import|url\(|<script|<iframe|style=", text)
+        assert "default-src 'none'" in text
+
+
+def test_the_same_tables_give_the_same_bytes() -> None:
+    first = whole()
+    shuffled = whole()
+    random.Random(1).shuffle(shuffled["figures"])
+    random.Random(2).shuffle(shuffled["places"])
+    assert render(**first) == render(**shuffled)
+
+
+def test_a_release_gets_its_pages(tmp_path: Any) -> None:
+    with published(**whole()) as connection:
+        connection.execute(f"ATTACH '{tmp_path / 'served.duckdb'}' AS served; COPY FROM DATABASE memory TO served")
+    files = write_catalogue(tmp_path, "served.duckdb", ABOUT)
+    assert files[0] == tmp_path / "catalogue" / "index.html"
+    assert {f.name for f in files} == {f.name for f in (tmp_path / "catalogue").iterdir()}
+
+
+def test_a_release_without_figures_has_pages_that_say_so() -> None:
+    text = page([])
+    assert "No target is set" in text
+    assert 'class="hidden">no data' in render([])["index.html"]
+
+
+# Colours ------------------------------------------------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    colour = colour if len(colour) == 7 else "#" + "".join(2 * c for c in colour[1:])
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_colours_keep_their_contrast(mode: int) -> None:
+    colours: dict[str, str] = {}
+    for style in (BASE_STYLE, CATALOGUE_STYLE):
+        blocks = re.findall(r":root\{([^}]*)\}", style)
+        for block in blocks[: mode + 1]:
+            colours |= dict(re.findall(r"--(\w+):(#[0-9a-f]{3,6})", block))
+    for ground in ("ground", "soft", "band"):
+        for ink in ("text", "quiet", "blue", "orange", "purple", "link", "hold"):
+            bright, dark = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
+            assert (bright + 0.05) / (dark + 0.05) >= 4.5, f"{ink} on {ground}"
+    for ink in ("grey", "teal"):
+        bright, dark = sorted((luminance(colours[ink]), luminance(colours["ground"])), reverse=True)
+        assert (bright + 0.05) / (dark + 0.05) >= 3, ink
