@@ -93,9 +93,9 @@ def figures(region: Region) -> Iterator[tuple[Any, ...]]:
         yield from connection.execute(
             """SELECT kpi_id, level_key, period_type_code, period_start_on, period_end_on, numerator, denominator
                FROM kpi.fct_kpi
-               WHERE slice_code = 'all' AND level_code = 'organisation' AND denominator > 0 OR numerator > 0
-               QUALIFY level_code = 'organisation' AND slice_code = 'all' AND row_number() OVER (
-                   PARTITION BY kpi_id, level_code, slice_code, period_type_code
+               WHERE slice_code = 'all' AND level_code = 'organisation' AND (denominator > 0 OR numerator > 0)
+               QUALIFY row_number() OVER (
+                   PARTITION BY kpi_id, period_type_code
                    ORDER BY denominator DESC NULLS LAST, numerator DESC NULLS LAST, level_key, period_start_on
                ) = 1 ORDER BY ALL"""
         ).fetchall()
