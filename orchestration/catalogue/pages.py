@@ -17,6 +17,7 @@ import duckdb
 
 from orchestration.catalogue import charts, words
 from orchestration.catalogue.figures import (
+    EVERYBODY,
     Compared,
     Figure,
     Grade,
@@ -371,7 +372,7 @@ def _comparison(figures: KpiFigures, grades: Sequence[Grade], names: Names) -> s
         )
     sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in words.left_out(compared))
     table = _place_table(figures, [*ordered, *rest], numbers, grades, names, period)
-    return f'<div class="pair">{"".join(figures_)}</div>{sentences}{table}'
+    return f'<div class="pair">{"".join(figures_)}</div>{sentences}{table}{_narrower(kpi, ordered, names)}'
 
 
 def _dispersion(compared: Sequence[Compared]) -> str:
@@ -442,9 +443,38 @@ def _own_place(compared: Compared, kpi: Kpi) -> list[Cell]:
     return [
         ("Value", _value(f, kpi) + _small(_part_of(f, kpi))),
         ("95 % interval", _interval(f.ci95_lower, f.ci95_upper)),
-        ("Others' median", _place_number(compared, "median_of_others", kpi)),
-        ("Quartile", _quartile(compared)),
-        ("Funnel", _band(compared, kpi)),
+        *_peers_place(compared, kpi, EVERYBODY),
+    ]
+
+
+def _narrower(kpi: Kpi, ordered: Sequence[Compared], names: Names) -> str:
+    """Each organisation's place in groups that are narrower than all, where the region has such groups."""
+    rows = [
+        (
+            "",
+            [
+                ("Group", escape(words.plain(group))),
+                (
+                    "Organisation",
+                    f'<a href="{names.organisation(c.figure.level_key)}">{escape(c.figure.level_name)}</a>',
+                ),
+                ("Compared", str(c.places[group]["peer_count"])),
+                ("Value", _value(c.figure, kpi)),
+                *_peers_place(c, kpi, group),
+            ],
+        )
+        for group in sorted({group for c in ordered for group in c.places if group != EVERYBODY})
+        for c in ordered
+        if group in c.places
+    ]
+    return _details("Narrower groups of peers", _filled_table("Narrower groups of peers", rows)) if rows else ""
+
+
+def _peers_place(compared: Compared, kpi: Kpi, group: str) -> list[Cell]:
+    return [
+        ("Others' median", _place_number(compared, "median_of_others", kpi, group)),
+        ("Quartile", _quartile(compared, group)),
+        ("Funnel", _band(compared, kpi, group)),
     ]
 
 
@@ -701,30 +731,31 @@ def _variation(figure: Figure | None) -> str:
     return f'<span class="{code if known else ""}">{mark}{escape(name)}</span>'
 
 
-def _place_number(compared: Compared, column: str, kpi: Kpi) -> str:
-    value = compared.place.get(column)
-    return _missing_place(compared) if value is None else escape(words.quantity(value, kpi.unit))
+def _place_number(compared: Compared, column: str, kpi: Kpi, group: str) -> str:
+    value = compared.places.get(group, {}).get(column)
+    return _missing_place(compared, group) if value is None else escape(words.quantity(value, kpi.unit))
 
 
-def _missing_place(compared: Compared) -> str:
+def _missing_place(compared: Compared, group: str) -> str:
     """What stands where an organisation has no place: nothing for who was not compared, hidden where that is why."""
-    if compared.figure.is_shown and compared.place.get("peer_status") == "suppressed":
+    if compared.figure.is_shown and compared.places.get(group, {}).get("peer_status") == "suppressed":
         return f'<span class="hidden">{words.STATUSES["suppressed"][0]}</span>'
     return ""
 
 
-def _quartile(compared: Compared) -> str:
-    quartile, rank = compared.place.get("quartile_number"), compared.place.get("percentile_rank")
+def _quartile(compared: Compared, group: str) -> str:
+    place = compared.places.get(group, {})
+    quartile, rank = place.get("quartile_number"), place.get("percentile_rank")
     if quartile is None:
-        return _missing_place(compared)
+        return _missing_place(compared, group)
     return f"{quartile} of 4" + ("" if rank is None else _small(f"ahead of {rank}\N{NO-BREAK SPACE}%"))
 
 
-def _band(compared: Compared, kpi: Kpi) -> str:
-    band = compared.place.get("funnel_band_code")
+def _band(compared: Compared, kpi: Kpi, group: str) -> str:
+    band = compared.places.get(group, {}).get("funnel_band_code")
     if band is None:
-        return _missing_place(compared)
-    kind = charts.funnel_mark(compared, kpi)
+        return _missing_place(compared, group)
+    kind = charts.band_mark(band, kpi)
     name = escape(words.BANDS.get(band, words.plain(band)))
     return f'<span class="{kind if band.endswith("998") else ""}">{charts.key_mark(kind)}{name}</span>'
 

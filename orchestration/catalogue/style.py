@@ -82,6 +82,7 @@ summary{cursor:pointer;color:var(--link);padding:.3rem 0}
 .definition dt{color:var(--quiet)}
 .definition dd{margin:0;overflow-wrap:anywhere}
 @media (max-width:44rem){
+.chart text{font-size:13px}
 .definition{grid-template-columns:1fr;gap:0}
 .definition dd{margin:0 0 .6rem}
 .plain,.plain tbody{display:table;width:auto}

@@ -230,6 +230,17 @@ def test_a_large_group_is_drawn_without_names_but_listed() -> None:
     assert text.count('<a href="organisation-organisation-') == 60
 
 
+def test_narrower_groups_give_each_member_its_place() -> None:
+    small = {"peer_group_code": "small_shelters", "organisation_id": "ash", "median_of_others": 44.5, "peer_count": 6,
+             "quartile_number": None, "percentile_rank": None}  # fmt: skip
+    hidden = small | {"organisation_id": "birch", "peer_status": "suppressed"}
+    text = page(compared(), places=[*places(), PLACE | small, PLACE | hidden])
+    narrower = text[text.index("Narrower groups of peers") :]
+    assert "small shelters" in narrower and "44.5" in narrower
+    assert narrower.count('<span class="hidden">hidden</span>') == 3, "median, quartile and funnel of the second"
+    assert "Narrower groups" not in page(compared(), places=places())
+
+
 # What is hidden -----------------------------------------------------------------------------------------------------
 
 
