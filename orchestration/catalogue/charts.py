@@ -45,7 +45,12 @@ _BAND_MARKS = {"within": "common_cause", "low95": "edge", "high95": "edge"}
 
 
 def trend(kpi: Kpi, series: Sequence[Figure], *, name: str, title: str, text: str) -> str:
-    """A series over time, with the mean, limits, target and signals that it has; periods not shown are marked below."""
+    """A series over time, with the mean, limits, target and signals that it has; periods not shown are marked below.
+
+    Empty where nothing can be shown.
+    """
+    if not any(f.is_shown for f in series):
+        return ""
     height, bottom = 250, 200
     x = _time_scale(series, _LEFT + 6, WIDTH - _RIGHT - 6)
     y = Scale(*_value_domain(kpi, _all_values(series)), bottom, _TOP)

@@ -143,17 +143,26 @@ class Grade:
 
 _COLUMNS = ", ".join(f"t.{field.name}" for field in fields(Figure))
 
-# The finest period that a KPI exists for, and the level whose entities stand beside each other.
+# A trend is of the finest kind of period of which at least half can be shown for the region, else of the one with most;
+# and it has a level whose entities stand beside each other.
 _SHAPE = """
-    SELECT c.kpi_id, c.version, c.base_slice_code,
-           arg_min(t.period_type_code, array_position(['month', 'quarter', 'financial_year', 'rolling12'],
-               t.period_type_code)) AS period_type_code,
-           arg_min(t.level_code, array_position(['organisation', 'funder', 'programme', 'service_type', 'source'],
-               t.level_code)) FILTER (t.level_code <> 'region') AS entity_level_code
-    FROM pub.pub_kpi_catalogue AS c
-    JOIN pub.pub_kpi_timeseries AS t
-        ON c.kpi_id = t.kpi_id AND c.version = t.version AND c.base_slice_code = t.slice_code
-    GROUP BY ALL
+    WITH periods AS (
+        SELECT c.kpi_id, c.version, c.base_slice_code, t.period_type_code,
+               array_position(['month', 'quarter', 'financial_year', 'rolling12'], t.period_type_code) AS fineness,
+               coalesce(avg((t.value IS NOT NULL)::INT)
+                   FILTER (t.level_code = 'region' AND t.is_period_complete), 0) AS shown_share,
+               arg_min(t.level_code, array_position(['organisation', 'funder', 'programme', 'service_type', 'source'],
+                   t.level_code)) FILTER (t.level_code <> 'region') AS entity_level_code
+        FROM pub.pub_kpi_catalogue AS c
+        JOIN pub.pub_kpi_timeseries AS t
+            ON c.kpi_id = t.kpi_id AND c.version = t.version AND c.base_slice_code = t.slice_code
+        GROUP BY ALL
+    )
+    SELECT * FROM periods
+    QUALIFY row_number() OVER (
+        PARTITION BY kpi_id, version
+        ORDER BY CASE WHEN shown_share >= 0.5 THEN fineness ELSE 10 - 5 * shown_share END, fineness
+    ) = 1
 """
 _SERIES = f"""
     WITH shape AS ({_SHAPE}),

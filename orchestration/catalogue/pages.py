@@ -149,11 +149,13 @@ def _entry(figures: KpiFigures, names: Names) -> str:
     newest = words.latest(series)
     text = f"{kpi.name}. {words.trend_text(kpi, series)}"
     target = next((f for f in figures.targets if f.level_code == "region"), None)
+    of = [words.group(newest.slice_value)] if newest and newest.slice_value != "all" else []
+    of += [words.period_of(newest)] if newest else []
+    of += [f"one of {len(figures.region)} series"] if len(figures.region) > 1 else []
     return html_row(
         ("Indicator", f'<a href="{names.kpi(kpi)}">{escape(kpi.id)} {escape(kpi.name)}</a>{_doubt(kpi)}'
                       f"<br><small>{escape(kpi.definition['question'])}</small>"),
-        ("Latest", _value(newest, kpi) + (f"<br><small>{escape(words.period_of(newest))}</small>" if newest else "")
-         + (f"<br><small>{len(figures.region)} series</small>" if len(figures.region) > 1 else "")),
+        ("Latest", _value(newest, kpi) + _small(escape(", ".join(of)))),
         ("Trend", charts.spark(series, kpi, text) if len(series) > 1 else ""),
         ("Signal", _variation(words.charted(series))),
         ("Target", _judgement(target, kpi) if target else '<span class="none">none</span>'),
@@ -362,15 +364,16 @@ def _comparison(figures: KpiFigures, grades: Sequence[Grade], names: Names) -> s
             f"<figure><figcaption>{escape(title)}</figcaption>{picture}{_funnel_legend(kpi, compared)}"
             f"<p>{escape(text)}{escape(_dispersion(compared))}</p></figure>"
         )
-    if ordered:
+    text = words.peers_text(kpi, compared)
+    if len(ordered) > 1:
         title = f"Organisations in order, {period}"
-        text = words.peers_text(kpi, compared)
         picture = charts.peers(kpi, compared, numbers, name="peers", title=title, text=text)
         figures_.append(
             f"<figure><figcaption>{escape(title)}</figcaption>{picture}{_peers_legend(compared)}"
             f"<p>{escape(text)}</p></figure>"
         )
-    sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in words.left_out(compared))
+    said = [*([] if len(ordered) > 1 else [text]), *words.left_out(compared)]
+    sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
     table = _place_table(figures, [*ordered, *rest], numbers, grades, names, period)
     return f'<div class="pair">{"".join(figures_)}</div>{sentences}{table}{_narrower(kpi, ordered, names)}'
 
@@ -738,7 +741,8 @@ def _place_number(compared: Compared, column: str, kpi: Kpi, group: str) -> str:
 
 def _missing_place(compared: Compared, group: str) -> str:
     """What stands where an organisation has no place: nothing for who was not compared, hidden where that is why."""
-    if compared.figure.is_shown and compared.places.get(group, {}).get("peer_status") == "suppressed":
+    place = compared.places.get(group, {})
+    if compared.figure.is_shown and place.get("peer_status") == "suppressed" and place["peer_count"] > 1:
         return f'<span class="hidden">{words.STATUSES["suppressed"][0]}</span>'
     return ""
 

@@ -241,6 +241,24 @@ def test_narrower_groups_give_each_member_its_place() -> None:
     assert "Narrower groups" not in page(compared(), places=places())
 
 
+def test_a_trend_is_of_the_finest_periods_that_can_mostly_be_shown() -> None:
+    period = {"period_type_code": "quarter"}
+    quarters = [
+        FIGURE | period | {"period_start_on": date(2023, month, 1), "period_end_on": date(2023, month + 2, 28)}
+        for month in (1, 4, 7)
+    ]
+    few = months(9)
+    for row in few[:6]:
+        row |= HIDDEN
+    assert charted([*few, *quarters]).region[0][0].period_type_code == "quarter"
+    few[5] |= FIGURE
+    few[4] |= FIGURE
+    assert charted([*few, *quarters]).region[0][0].period_type_code == "month"
+    none = [row | HIDDEN for row in months(3)]
+    text = page(none)
+    assert "3 hidden" in text and '<svg class="chart"' not in text
+
+
 # What is hidden -----------------------------------------------------------------------------------------------------
 
 
