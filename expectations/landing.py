@@ -119,6 +119,7 @@ class _Gate:
         """Relations that could not be made, and why."""
         self._unreadable = f"{suite.kind}.{REJECT}.unreadable_record"
         sql = [*(check.holds or check.column or "" for check in suite.checks), *suite.relations.values()]
+        sql += [check.rule.shown_as or "" for check in suite.checks]
         self._words = frozenset(re.findall(r"\w+", " ".join(sql)))
 
     def judge(self) -> LandingVerdict:
@@ -208,8 +209,11 @@ class _Gate:
 
     def _note_keyed(self, table: Table) -> None:
         """Repeated keys are found by hashing; only their rows are ranked, and only they can fail."""
-        keys = ", ".join(quoted(name) for name in ("_delivery_id", *table.key))
-        given = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in table.key)
+        names = [quoted(name) for name in ("_delivery_id", *table.key)]
+        keys = ", ".join(names)
+        # Parts of a key may be empty (a post that belongs to no service); without any part it is no key.
+        given = " OR ".join(f"{quoted(name)} IS NOT NULL" for name in table.key)
+        same = " AND ".join(f"t.{name} IS NOT DISTINCT FROM repeated.{name}" for name in names)
         version = "NULL"
         if table.version_column:
             version = f"try_cast(trim({quoted(table.version_column)}, ' \t') AS TIMESTAMP)"
@@ -220,9 +224,9 @@ class _Gate:
                    count(*) OVER (PARTITION BY {keys}),
                    row_number() OVER (
                        PARTITION BY {keys} ORDER BY {version} DESC NULLS LAST, _row_number DESC, _file DESC)
-            FROM {quoted(table.name)} SEMI JOIN (
+            FROM {quoted(table.name)} AS t SEMI JOIN (
                 SELECT {keys} FROM {quoted(table.name)} WHERE {given} GROUP BY {keys} HAVING count(*) > 1
-            ) AS repeated USING ({keys})
+            ) AS repeated ON {same}
             """
         )
 

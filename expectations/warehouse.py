@@ -27,6 +27,7 @@ from sources.connector import connectors
 from sources.spec import Table
 
 CHILD = "_child"
+_MOST_NAMED = 12
 _GROUP = "kind || '|' || table_name || '|' || coalesce(column_name, '') || '|' || source_id"
 
 
@@ -226,8 +227,22 @@ def _publish_results(
         elif answer.success:
             yield _result(check, Outcome.PASS, "", rows)
         else:
-            message = f"{check.sentence(check.rule.message)} ({failed} of {rows} rows)"
+            named = _named(connection, select, check)
+            message = f"{check.sentence(check.rule.message)} ({failed} of {rows} rows{named})"
             yield _result(check, Outcome.FAIL, message, rows, failed)
+
+
+def _named(connection: duckdb.DuckDBPyConnection, select: str, check: Check) -> str:
+    """What fails, by name, where the rule says which column holds one."""
+    if check.rule.shown_as is None:
+        return ""
+    shown = quoted(check.rule.shown_as)
+    found = connection.execute(
+        f"SELECT DISTINCT CAST({shown} AS VARCHAR) AS name FROM ({select}) AS batch_rows WHERE {failing(check)} "
+        f"AND {shown} IS NOT NULL ORDER BY name LIMIT {_MOST_NAMED + 1}"
+    ).fetchall()
+    names = ", ".join(name for (name,) in found[:_MOST_NAMED])
+    return f": {names}{', …' if len(found) > _MOST_NAMED else ''}" if names else ""
 
 
 def _result(check: Check, outcome: Outcome, message: str, rows: int = 0, failed: int = 0) -> CheckResult:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -30,8 +32,12 @@ app = typer.Typer(
 )
 quarantine_app = typer.Typer(no_args_is_help=True, help="Deliveries that are paused, and rows that are held back.")
 app.add_typer(quarantine_app, name="quarantine")
+instrument_app = typer.Typer(no_args_is_help=True, help="Outcome instruments: how they are scored and judged.")
+app.add_typer(instrument_app, name="instrument")
 kpi_app = typer.Typer(no_args_is_help=True, help="The KPI catalogue: definitions, and the checks that each carries.")
 app.add_typer(kpi_app, name="kpi")
+report_app = typer.Typer(no_args_is_help=True, help="Reports that funders ask for. They hold small numbers of people.")
+app.add_typer(report_app, name="report")
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -40,6 +46,9 @@ RegionOption = Annotated[Path, typer.Option("--region", "-r", help="The region f
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="Date that figures refer to (YYYY-MM-DD); default: as deliveries state.")
 ]
+FromOption = Annotated[str, typer.Option("--from", help="First day (YYYY-MM-DD).")]
+ToOption = Annotated[str, typer.Option("--to", help="Last day, included (YYYY-MM-DD).")]
+ToDirOption = Annotated[Path, typer.Option("--to-dir", help="Folder to write.")]
 
 
 def main() -> None:
@@ -70,13 +79,16 @@ def region_at(path: Path):  # type: ignore[no-untyped-def]
 
 
 def day(text: str | None) -> date | None:
-    """A date option."""
-    if text is None:
-        return None
+    """The date of ``--as-of``."""
+    return None if text is None else day_of("--as-of", text)
+
+
+def day_of(option: str, text: str) -> date:
+    """A date option, or an exit that says how to write one."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise fail(f"--as-of {text}: not a date; write YYYY-MM-DD", 2) from None
+        raise fail(f"{option} {text}: not a date; write YYYY-MM-DD", 2) from None
 
 
 @app.command()
@@ -126,6 +138,33 @@ def check(region: RegionOption) -> None:
         out.print(f"[{colour}]{finding.level:<8}[/{colour}] {escape(finding.source):<24} {escape(finding.message)}")
         worst = max(worst, 1 if finding.level == "error" else 0)
     raise typer.Exit(worst)
+
+
+@instrument_app.command("list")
+def list_instruments() -> None:
+    """Every instrument with its scores, cut-offs and reliable changes; ? and marks for what is not verified yet."""
+    from orchestration.instruments import InstrumentError
+    from orchestration.instruments.show import instrument_list
+
+    try:
+        out.print(instrument_list())
+    except InstrumentError as error:
+        raise fail(str(error), 2) from None
+
+
+@instrument_app.command("show")
+def show_instrument(
+    code: Annotated[str, typer.Argument(help="Code, as `trigpoint instrument list` has it.")],
+    version: Annotated[str | None, typer.Option("--version", help="Default: the latest.")] = None,
+) -> None:
+    """One definition: items, scores, bands, rules of programmes, licence, sources, marks and test vectors."""
+    from orchestration.instruments import InstrumentError
+    from orchestration.instruments.show import UnknownInstrumentError, instrument_page
+
+    try:
+        out.print(instrument_page(code, version))
+    except (InstrumentError, UnknownInstrumentError) as error:
+        raise fail(str(error), 2) from None
 
 
 @app.command()
@@ -328,3 +367,49 @@ def quarantine_release(
     at = datetime.now(UTC).isoformat(timespec="seconds")
     Ledger(loaded.state_dir).release(found[0].delivery_id, by=getpass.getuser(), at=at, reason=reason)
     out.print(f"released {found[0].delivery_id} of {found[0].source_id}; the next run loads it")
+
+
+@report_app.command("apr")
+def report_apr(
+    region: RegionOption,
+    project: Annotated[str, typer.Option(help="The sender's ProjectID.")],
+    start: FromOption,
+    end: ToOption,
+    to_dir: ToDirOption,
+    source: Annotated[str | None, typer.Option(help="Source, where several senders have that project.")] = None,
+) -> None:
+    """Write HUD's annual performance report (APR, CAPER) of a project, one CSV file a table."""
+    from orchestration.report import performance_report
+
+    days = day_of("--from", start), day_of("--to", end)
+    with reporting():
+        written = performance_report(region_at(region), project, *days, to_dir, source)
+    out.print(f"written  {len(written)} tables to {to_dir}; they hold small numbers of people")
+
+
+@report_app.command("spm")
+def report_spm(region: RegionOption, start: FromOption, end: ToOption, to_dir: ToDirOption) -> None:
+    """Write HUD's system performance measures 1a, 1b and 3.2 of every sender."""
+    from orchestration.report import system_measures
+
+    days = day_of("--from", start), day_of("--to", end)
+    with reporting():
+        written = system_measures(region_at(region), *days, to_dir)
+    out.print(f"written  {written}")
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turns what can keep a report from being made into an exit."""
+    from orchestration.report import ReportError
+    from orchestration.transform import BuildError
+    from orchestration.warehouse import HeldError
+
+    try:
+        yield
+    except ReportError as error:
+        raise fail(str(error), 2) from None
+    except HeldError as error:
+        raise fail(str(error), 4) from None
+    except BuildError as error:
+        raise fail(str(error), 1) from None

@@ -7,14 +7,15 @@ check results (``quality``).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import duckdb
 
 from orchestration.landing import Landed
-from orchestration.region import Region
+from orchestration.region import OrganisationBlock, PeerGroupBlock, RangeBlock, Region
+from sources.benchmark.mapping import indicator_rows
 from sources.connector import connectors
 from sources.survey.mapping import survey_mapping_rows
 
@@ -60,6 +61,15 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
             items += item_rows
     _replace(connection, "survey_form", forms)
     _replace(connection, "survey_item", items)
+    measures: list[tuple[Any, ...]] = []
+    parts: list[tuple[Any, ...]] = []
+    for source in region.sources:
+        if connectors()[source.kind].domain == "benchmark":
+            measure_rows, part_rows = indicator_rows(source.id, source.mapping)
+            measures += measure_rows
+            parts += part_rows
+    _replace(connection, "indicator_measure", measures)
+    _replace(connection, "indicator_part", parts)
     _replace(
         connection,
         "kpi_target",
@@ -71,11 +81,40 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
             for position, t in enumerate(region.model.targets)
         ],
     )
+    _replace(connection, "organisation_attribute", list(_attribute_rows(region.model.organisations)))
+    _replace(connection, "peer_group", [row for group in region.model.peer_groups for row in _peer_group_rows(group)])
+    _replace(
+        connection,
+        "spc_rebase",
+        [(r.kpi, r.organisation or block.id, r.from_month, r.reason, r.approved_by) for r in region.model.rebases],
+    )
     _replace(connection, "value_set", region.value_sets)
     programme = region.model.outcome_programme
     _replace(connection, "outcome_programme", [(programme,)] if programme else [])
     connection.execute("UPDATE ops.run_context SET as_of = ?", [as_of])
     connection.execute("COMMIT")
+
+
+def _attribute_rows(organisations: Sequence[OrganisationBlock]) -> Iterator[tuple[Any, ...]]:
+    for organisation in organisations:
+        for code, value in sorted(organisation.attributes.items()):
+            is_text = isinstance(value, str)
+            yield organisation.id, code, value if is_text else None, None if is_text else value
+
+
+def _peer_group_rows(group: PeerGroupBlock) -> Iterator[tuple[Any, ...]]:
+    """One row for every word, range, member or attribute of a group."""
+    for attribute, accepted in sorted(group.where.items()):
+        if isinstance(accepted, RangeBlock):
+            yield group.id, group.name, "rule", attribute, None, accepted.at_least, accepted.at_most, None, None
+        else:
+            for word in sorted(set(accepted)):
+                yield group.id, group.name, "rule", attribute, word, None, None, None, None
+    for member in sorted(set(group.members)):
+        yield group.id, group.name, "list", None, None, None, None, member, None
+    if group.nearest:
+        for attribute in sorted(set(group.nearest.attributes)):
+            yield group.id, group.name, "nearest", attribute, None, None, None, None, group.nearest.members
 
 
 def write_deliveries(

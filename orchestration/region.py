@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestration.instruments.known import (
     ValueSetError,
@@ -28,7 +28,7 @@ from orchestration.instruments.known import (
     read_value_set,
 )
 from orchestration.yaml_lines import Loc, key_lines, place, sentence
-from sources.connector import connectors
+from sources.connector import MappingProblem, connectors
 from sources.survey.mapping import parse_mapping
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -81,6 +81,9 @@ class OrganisationBlock(_Strict):
     id: Identifier
     name: str
     financial_year_start: Month | None = Field(default=None, description="Overrides the region's.")
+    attributes: dict[Identifier, float | str] = Field(
+        default_factory=dict, description="What peers are found by: size, setting, need; numbers or words."
+    )
 
 
 class LimitsBlock(_Strict):
@@ -116,6 +119,52 @@ class TargetBlock(_Strict):
     set_on: date
 
 
+class RangeBlock(_Strict):
+    """Numbers from one on up to another, both inclusive."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+class NearestBlock(_Strict):
+    """The organisations that are most alike in some attributes, each brought to the same scale."""
+
+    attributes: list[Identifier] = Field(min_length=1)
+    members: int = Field(default=15, ge=5, description="How many peers each organisation gets.")
+
+
+class PeerGroupBlock(_Strict):
+    """Organisations that may be held against each other: by a rule, a list, or the nearest of each."""
+
+    id: Identifier
+    name: str
+    where: dict[Identifier, list[str] | RangeBlock] = Field(
+        default_factory=dict, description="Attribute to the words that it may be, or to a range of numbers."
+    )
+    members: list[str] = Field(
+        default_factory=list, description="Organisations by id, or by the code that a publication gives them."
+    )
+    nearest: NearestBlock | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PeerGroupBlock:
+        if sum(map(bool, (self.where, self.members, self.nearest))) != 1:
+            raise ValueError("say who belongs to it in one way: where, members or nearest")
+        if self.id == "all":
+            raise ValueError("'all' is the group of every organisation; take another id")
+        return self
+
+
+class RebaseBlock(_Strict):
+    """Somebody decided that a series begins anew: its limits are made again from here on. Never done by itself."""
+
+    kpi: str = Field(description="KPI, or measure of a publication.")
+    organisation: str | None = Field(default=None, description="Its id or published code. None: the whole region.")
+    from_month: date = Field(description="First month of the new limits.")
+    reason: str = Field(min_length=1)
+    approved_by: str = Field(min_length=1)
+
+
 class ValueSetBlock(_Strict):
     """A table of health-state indices that may not be shipped: a CSV file with the columns state and index."""
 
@@ -143,6 +192,8 @@ class RegionFile(_Strict):
     organisations: list[OrganisationBlock] = Field(min_length=1)
     sources: list[SourceBlock] = Field(min_length=1)
     targets: list[TargetBlock] = Field(default_factory=list)
+    peer_groups: list[PeerGroupBlock] = Field(default_factory=list)
+    rebases: list[RebaseBlock] = Field(default_factory=list)
     value_sets: list[ValueSetBlock] = Field(default_factory=list)
     outcome_programme: str | None = Field(
         default=None, description="Whose rules judge courses (instruments/programmes.yml). Default: talking_therapies."
@@ -292,11 +343,19 @@ def _cross_checks(path: Path, lines: dict[Loc, int], model: RegionFile) -> Itera
             yield f"{where}: unknown kind '{source.kind}'; known kinds: {', '.join(sorted(kinds))}"
             continue
         for problem in kinds[source.kind].check_mapping(source.mapping):
-            yield f"{place(name, lines, (*at, 'mapping'))}: {problem}"
+            within = problem.at if isinstance(problem, MappingProblem) else ()
+            yield f"{place(name, lines, (*at, 'mapping', *within))}: {problem}"
     for index, target in enumerate(model.targets):
         if target.organisation is not None and target.organisation not in known:
             where = place(name, lines, ("targets", index, "organisation"))
             yield f"{where}: no organisation '{target.organisation}'"
+    yield from _repeated(name, lines, "peer_groups", [group.id for group in model.peer_groups])
+    attributes = {attribute for organisation in model.organisations for attribute in organisation.attributes}
+    for index, group in enumerate(model.peer_groups):
+        for attribute in (*group.where, *(group.nearest.attributes if group.nearest else ())):
+            if attribute not in attributes:
+                where = place(name, lines, ("peer_groups", index))
+                yield f"{where}: no organisation has the attribute '{attribute}'; add it under attributes"
 
     yield from _instrument_problems(path, lines, model)
 
@@ -319,7 +378,7 @@ def _instrument_problems(path: Path, lines: dict[Loc, int], model: RegionFile) -
         states = awaited.get((value_set.instrument, value_set.code))
         if states is None:
             known = ", ".join(f"{code} of {instrument}" for instrument, code in sorted(awaited))
-            yield f"{where}: no instrument waits for value set '{value_set.code}' of {value_set.instrument}; known: {known}"
+            yield f"{where}: no value set '{value_set.code}' is awaited for {value_set.instrument}; known: {known}"
             continue
         try:
             read_value_set(path.parent / value_set.file, states)

@@ -34,6 +34,7 @@ LATEST = "latest"
 MANIFEST = "manifest.json"
 SERVED = "served.duckdb"
 MEMBERS = "kpi.fct_kpi_member"
+PEERS = "benchmark.bridge_peer_group"
 
 QUALITY_QUERY = """
     SELECT organisation_id, source_id, check_id, rule, severity, dimension, outcome,
@@ -285,7 +286,7 @@ def _files(folder: Path) -> list[dict[str, Any]]:
 
 
 def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
-    """Keep who was counted, restricted and beside the releases, so that a figure can be explained later."""
+    """Keep who was counted and who was whose peer, restricted and beside the releases, to explain a figure later."""
     folder.mkdir(parents=True, mode=0o700)
     for (kpi_id,) in connection.execute(f"SELECT DISTINCT kpi_id FROM {MEMBERS} ORDER BY kpi_id").fetchall():
         path = folder / f"{kpi_id}.parquet"
@@ -295,6 +296,11 @@ def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None
             [kpi_id],
         )
         path.chmod(0o600)
+    path = folder / "peer_group.parquet"
+    connection.execute(
+        f"COPY (SELECT * FROM {PEERS} ORDER BY ALL) TO '{path.as_posix()}' (FORMAT parquet, COMPRESSION zstd)"
+    )
+    path.chmod(0o600)
 
 
 def _write_rows(path: Path, rows: duckdb.DuckDBPyConnection) -> None:

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestration import dbt_process
+from orchestration.data_tests import run_data_tests
 from orchestration.dbt_process import NodeResult
 from orchestration.kpi_definitions import with_places
 from orchestration.project import DBT_PROJECT, code_fingerprint, dbt_fingerprint
 from orchestration.region import Region, RegionFile
 from orchestration.warehouse import connect, create_empty, memory_limit
 
-FINGERPRINT = "trigpoint_fingerprint"
+FINGERPRINT = "trigpoint_compiled"
 MANIFEST = "manifest.json"
 PARSED = "partial_parse.msgpack"
 SHARED_TARGET = DBT_PROJECT / "target"
@@ -54,7 +55,7 @@ def target_dir(region: Region) -> Path:
 
 
 def prepare(region: Region) -> Path:
-    """Build the manifest ahead, if the project changed since. Returns its path."""
+    """Build the manifest ahead, with the SQL of data tests in it, if the project changed since. Returns its path."""
     path = target_dir(region) / MANIFEST
     mark = target_dir(region) / FINGERPRINT
     if _is_fresh(target_dir(region)):
@@ -62,7 +63,7 @@ def prepare(region: Region) -> Path:
     _borrow(target_dir(region))
     if not _is_fresh(SHARED_TARGET):
         ensure_warehouse(region)
-        _invoke(region, ["parse"])
+        _invoke(region, ["compile", "--select", "test_type:data"])
     mark.write_text(dbt_fingerprint())
     _lend(target_dir(region))
     return path
@@ -149,7 +150,9 @@ def compile_models(region: Region) -> Path:
 
 def compiled(region: Region, analysis: str, variables: Mapping[str, str]) -> str:
     """The SQL of one of the project's analyses with these variables; it runs on a warehouse that has been built."""
-    results = _invoke(region, ["compile", "--select", analysis, "--vars", json.dumps(dict(variables))])
+    # In a folder of its own: other variables would have the next run parse the whole project again.
+    folder = target_dir(region).with_name("dbt_analyses")
+    results = _invoke(region, ["compile", "--select", analysis, "--vars", json.dumps(dict(variables))], target=folder)
     found = [result.compiled for result in results if result.unique_id.endswith(f".{analysis}")]
     if not found:
         raise BuildError([(analysis, "there is no analysis of this name")])
@@ -178,19 +181,26 @@ def build(
     static: bool = True,
     on_node: Callable[[str, str], None] = lambda _node, _status: None,
 ) -> list[NodeResult]:
-    """Build models and data tests and, if ``static``, seeds and views. Raises :class:`BuildError` if any failed.
+    """Build models and, if ``static``, seeds and views; then run the data tests. Raises :class:`BuildError` if any
+    failed.
 
     ``on_node`` hears of every node as it is done, with its unique id and status.
 
     Unit tests of formulas run in the project's own tests, not in production: their inputs never change there.
     """
-    arguments = ["build", "--exclude-resource-type", "unit_test", "--no-write-json"]
+    arguments = ["build", "--exclude-resource-types", "unit_test", "test", "--no-write-json"]
     if full_refresh:
         arguments.append("--full-refresh")
     if not static:
-        # `empty`: tests of what is left out stay, they look at data.
-        arguments += ["--exclude", *_STATIC, "--indirect-selection", "empty"]
-    results = _invoke(region, arguments, on_node)
+        arguments += ["--exclude", *_STATIC]
+    results = _succeeded(_invoke(region, arguments, on_node))
+    tests = run_data_tests(region.warehouse_path, manifest(region))
+    for test in tests:
+        on_node(test.unique_id, test.status)
+    return results + _succeeded(tests)
+
+
+def _succeeded(results: list[NodeResult]) -> list[NodeResult]:
     failures = [
         (r.unique_id, with_places(r.message)) for r in results if r.status in ("error", "fail", "runtime error")
     ]
@@ -228,17 +238,20 @@ def warm_up(region: Region) -> None:
 
 
 def _invoke(
-    region: Region, arguments: list[str], on_node: Callable[[str, str], None] = lambda _node, _status: None
+    region: Region,
+    arguments: list[str],
+    on_node: Callable[[str, str], None] = lambda _node, _status: None,
+    target: Path | None = None,
 ) -> list[NodeResult]:
-    target_dir(region).mkdir(parents=True, exist_ok=True)
+    (target or target_dir(region)).mkdir(parents=True, exist_ok=True)
     try:
-        return dbt_process.invoke(_invocation(region, arguments), on_node)
+        return dbt_process.invoke(_invocation(region, arguments, target), on_node)
     except dbt_process.DbtError as error:
         raise BuildError([("dbt", str(error))]) from error
 
 
-def _invocation(region: Region, arguments: list[str]) -> dbt_process.Invocation:
-    target = target_dir(region).resolve()
+def _invocation(region: Region, arguments: list[str], target: Path | None = None) -> dbt_process.Invocation:
+    target = (target or target_dir(region)).resolve()
     places = [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target), "--log-path", str(target / "logs")),

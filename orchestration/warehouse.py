@@ -73,6 +73,23 @@ _OPS_TABLES = {
         "source_id VARCHAR, form_code VARCHAR, instrument_code VARCHAR, question_code VARCHAR, item_number INTEGER, "
         "role VARCHAR"
     ),
+    "indicator_measure": (
+        "source_id VARCHAR, measure_id VARCHAR, measure_name VARCHAR, publication_code VARCHAR, "
+        "method_version VARCHAR, direction INTEGER, unit_code VARCHAR, multiplier DOUBLE, statistic_code VARCHAR, "
+        "comparability_code VARCHAR, kpi_id VARCHAR, scale DECIMAL(18, 6)"
+    ),
+    "indicator_part": (
+        "source_id VARCHAR, measure_id VARCHAR, role_code VARCHAR, cell_code VARCHAR, sign INTEGER, "
+        "part_count INTEGER, is_main BOOLEAN"
+    ),
+    "organisation_attribute": (
+        "organisation_id VARCHAR, attribute_code VARCHAR, text_value VARCHAR, number_value DOUBLE"
+    ),
+    "peer_group": (
+        "peer_group_code VARCHAR, peer_group_name VARCHAR, kind_code VARCHAR, attribute_code VARCHAR, "
+        "text_value VARCHAR, at_least DOUBLE, at_most DOUBLE, member_code VARCHAR, nearest_count INTEGER"
+    ),
+    "spc_rebase": ("measure_id VARCHAR, entity_code VARCHAR, rebased_on DATE, reason VARCHAR, approved_by VARCHAR"),
     "outcome_programme": "programme_code VARCHAR",
     "value_set": "value_set_code VARCHAR, instrument_code VARCHAR, state INTEGER, index_value DECIMAL(9, 4)",
     "kpi_target": (

@@ -19,9 +19,20 @@ from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.spec import DeliveryFacts, Table
 
-__all__ = ["Batch", "Connector", "RefusedError", "Reject", "connectors"]
+__all__ = ["Batch", "Connector", "MappingProblem", "RefusedError", "Reject", "connectors"]
 
-DOMAINS = ("funder", "case_management", "survey", "management")
+DOMAINS = ("funder", "case_management", "survey", "management", "benchmark")
+
+
+class MappingProblem(str):
+    """What is wrong with a ``mapping`` block, a sentence; ``at`` says where, as keys from the block on down."""
+
+    at: tuple[str | int, ...] = ()
+
+    def __new__(cls, sentence: str, at: tuple[str | int, ...] = ()) -> MappingProblem:
+        problem = super().__new__(cls, sentence)
+        problem.at = at
+        return problem
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ class Connector(Protocol):
         """Yield the delivery's rows, in bounded memory. Raises :class:`RefusedError` if it can't be used."""
 
     def check_mapping(self, mapping: Mapping[str, Any]) -> list[str]:
-        """Problems of the region file's ``mapping`` block for this kind, each a sentence; empty if it is fine."""
+        """Problems of the region file's ``mapping`` block for this kind, each a sentence; empty if it is fine. A
+        :class:`MappingProblem` also tells its place."""
 
 
 @cache

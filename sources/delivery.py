@@ -6,6 +6,7 @@ keep a hostile archive from doing harm, and the identity of a delivery. What doe
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -28,7 +29,8 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 ARCHIVE_SUFFIXES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".zst"})
-"""Archives inside a delivery are not opened; Office files are zips too, but are read as one file."""
+"""Archives inside a delivery are not opened; Office files are zips too, but are read as one file. A file that gzip
+compressed is no archive: outside a zip it is read as the file that it was, under its name without the suffix."""
 
 JUNK_NAMES = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
@@ -172,8 +174,9 @@ class Delivery:
 def open_delivery(path: Path, limits: Limits = Limits()) -> Delivery:
     """Open a zip, a folder or a single file. Raises :class:`RefusedError` for what can't be used safely.
 
-    Nothing is unpacked. Hidden files and system litter are skipped, archives within the delivery are ignored
-    (``Delivery.ignored`` says so), and the folder that all members share is taken off their names.
+    Nothing is unpacked, but single files that gzip compressed. Hidden files and system litter are skipped, archives
+    within the delivery are ignored (``Delivery.ignored`` says so), and the folder that all members share is taken off
+    their names.
     """
     path = Path(path)
     try:
@@ -199,6 +202,10 @@ def open_delivery(path: Path, limits: Limits = Limits()) -> Delivery:
 
 
 def _open_file(path: Path, size: int, limits: Limits) -> Delivery:
+    name = _checked_name(path.name, path.name, limits)
+    if _is_gzipped(name):
+        entry = _gzip_entry(name, size, _opener(path, name), limits)
+        return _delivery(path.name, [entry], [], limits, close=lambda: None)
     if path.suffix.lower() in ARCHIVE_SUFFIXES:
         raise RefusedError(
             "unsupported_archive",
@@ -206,7 +213,7 @@ def _open_file(path: Path, size: int, limits: Limits) -> Delivery:
             "Send a .zip, or the files themselves.",
             file=path.name,
         )
-    entry = _Entry(_checked_name(path.name, path.name, limits), size, _opener(path, path.name))
+    entry = _Entry(name, size, _opener(path, name))
     return _delivery(path.name, [entry], [], limits, close=lambda: None)
 
 
@@ -229,8 +236,10 @@ def _open_folder(root: Path, limits: Limits) -> Delivery:
             elif not item.is_file(follow_symlinks=False):
                 raise _special_file(name)
             else:
-                size = item.stat(follow_symlinks=False).st_size
-                entries.append(_Entry(name, size, _opener(Path(item.path), name)))
+                size, opener = item.stat(follow_symlinks=False).st_size, _opener(Path(item.path), name)
+                entries.append(
+                    _gzip_entry(name, size, opener, limits) if _is_gzipped(name) else _Entry(name, size, opener)
+                )
     return _delivery(root.name, entries, ignored, limits, close=lambda: None)
 
 
@@ -256,6 +265,48 @@ def _open_regular(path: Path, name: str) -> BinaryIO:
         os.close(descriptor)
         raise _special_file(name)
     return cast(BinaryIO, os.fdopen(descriptor, "rb", buffering=0))
+
+
+def _is_gzipped(name: str) -> bool:
+    """One compressed file, such as ``figures.csv.gz``; ``.tar.gz`` is an archive."""
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+    return len(suffixes) > 1 and suffixes[-1] == ".gz" and suffixes[-2] not in ARCHIVE_SUFFIXES
+
+
+def _gzip_entry(name: str, packed: int, opener: Callable[[], BinaryIO], limits: Limits) -> _Entry:
+    """A gzipped file as the file that it was. Its own statement of its size is a remainder, so it is unpacked once."""
+
+    def unpacked() -> BinaryIO:
+        return cast(BinaryIO, _Unzipped(opener()))
+
+    size = 0
+    try:
+        with unpacked() as stream:
+            while chunk := stream.read(_CHUNK):
+                size += len(chunk)
+                _check_ratio(name, size, packed, limits)
+                if size > limits.max_member_bytes:
+                    raise _member_too_large(name, limits)
+    except _READ_ERRORS as error:
+        raise RefusedError(
+            "corrupt_gzip",
+            f"{name} is damaged or not compressed by gzip ({error}).",
+            "Compress it again, or send it as it is.",
+            file=name,
+        ) from error
+    return _Entry(name[: -len(".gz")], size, unpacked, packed)
+
+
+class _Unzipped(gzip.GzipFile):
+    """A gzipped stream that closes the stream below with it."""
+
+    def __init__(self, below: BinaryIO):
+        super().__init__(fileobj=below, mode="rb")
+        self._below = below
+
+    def close(self) -> None:
+        super().close()
+        self._below.close()
 
 
 def _open_zip(path: Path, limits: Limits) -> Delivery:

@@ -6,18 +6,19 @@ expectation about a score.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import yaml
 
-from orchestration.instruments import COLUMNS, Instrument, Vector, seed_rows
+from orchestration.instruments import COLUMNS, Instrument, Programme, Vector, seed_rows
 from orchestration.instruments.seeds import text_of
 from orchestration.project import DBT_PROJECT
 from tests.dbt_macros import render
+from tests.models import model_sql
+from tests.tables import create_table
 
 Answer = tuple[Any, ...]
 """Assessment, instrument, item, value and, where they differ from None, None, False: reason, weight, prereversed."""
@@ -40,11 +41,16 @@ _ADMINISTRATION = {
     "supplied_score": "decimal(9,4)",
     "item_answer_count": "integer",
 }
-_SEEDS = "'ref_instrument_scale', 'ref_instrument_member', 'ref_score_lookup'"
 _ITEM = render("{{ scored_items('answer', 'ref_instrument_item') }}", "assessment")
-_SCORE = render(f"{{{{ all_scale_scores('item', {_SEEDS}) }}}}", "assessment")
+_SCORE = model_sql("core/assessment/fct_assessment_score.sql")
+_VALUE_SET = {
+    "value_set_code": "varchar",
+    "instrument_code": "varchar",
+    "state": "integer",
+    "index_value": "decimal(9,4)",
+}
 _HEADLINE = render(
-    "{{ headline_scores('administration', 'ref_instrument', 'ref_instrument_scale', 'ref_score_lookup', 'named') }}",
+    "{{ headline_scores('administration', 'ref_instrument', 'ref_instrument_scale', 'ref_score_lookup', 'score') }}",
     "assessment",
 )
 _CASE = render("{{ is_case('s.score', 'r.caseness_operator', 'r.caseness_value') }}", "assessment")
@@ -52,7 +58,7 @@ _CASE = render("{{ is_case('s.score', 'r.caseness_operator', 'r.caseness_value')
 
 @dataclass(frozen=True)
 class Scored:
-    """Tables ``item``, ``score`` and ``headline``, and the seeds that they were scored by."""
+    """Tables ``item``, ``score`` and, where totals were supplied, ``headline``; and the seeds they were scored by."""
 
     connection: duckdb.DuckDBPyConnection
 
@@ -73,19 +79,35 @@ class Scored:
         return dict(zip(names, found[0], strict=True))
 
 
-def score_answers(instruments: Sequence[Instrument], answers: Sequence[Answer]) -> Scored:
-    """Score answers by the latest version of each instrument."""
+def score_answers(
+    instruments: Sequence[Instrument], answers: Sequence[Answer], value_sets: Sequence[Sequence[Any]] = ()
+) -> Scored:
+    """Score answers by the latest version of each instrument. ``value_sets``: value set, instrument, state, index."""
     versions = {i.code: i.version for i in instruments}
     connection = duckdb.connect()
-    _create_seeds(connection, instruments)
+    create_seeds(connection, instruments)
+    _create(connection, "ops_value_set", _VALUE_SET, value_sets)
     _score(connection, [(*_padded(answer), versions[answer[1]]) for answer in answers])
+    return Scored(connection)
+
+
+def score_supplied(instruments: Sequence[Instrument], supplied: Sequence[tuple[str, str, Any]]) -> Scored:
+    """Score what came as scores without answers: assessment, instrument, score."""
+    versions = {i.code: i.version for i in instruments}
+    connection = duckdb.connect()
+    create_seeds(connection, instruments)
+    _create(connection, "ops_value_set", _VALUE_SET, [])
+    _score(connection, [])
+    given = [(key, code, versions[code], None, value, 0) for key, code, value in supplied]
+    _headline(connection, given)
     return Scored(connection)
 
 
 def score_vectors(instruments: Sequence[Instrument]) -> Scored:
     """Score every vector of every definition in one go."""
     connection = duckdb.connect()
-    _create_seeds(connection, instruments)
+    create_seeds(connection, instruments)
+    _create(connection, "ops_value_set", _VALUE_SET, [])
     numbered = [(i, index, vector) for i in instruments for index, vector in enumerate(i.vectors)]
     _score(connection, [row for i, index, vector in numbered for row in _vector_rows(i, index, vector)])
     given = [
@@ -95,9 +117,7 @@ def score_vectors(instruments: Sequence[Instrument]) -> Scored:
         )
         for i, index, vector in numbered
     ]
-    _create(connection, "administration", _ADMINISTRATION, given)
-    connection.execute("CREATE VIEW named AS SELECT *, basis_code AS score_basis_code FROM score")
-    connection.execute(f"CREATE TABLE headline AS {_HEADLINE}")
+    _headline(connection, given)
     connection.execute(f"CREATE TABLE vector AS {_VECTOR}")
     return Scored(connection)
 
@@ -109,7 +129,7 @@ _VECTOR = f"""
         FROM headline WHERE headline_scale_code IS NOT NULL
         UNION ALL
         SELECT s.assessment_key, s.instrument_code, s.instrument_version, s.scale_code, s.score, s.raw_total,
-            s.basis_code, s.answered_count, NULL, NULL
+            s.score_basis_code, s.answered_count, NULL, NULL
         FROM score AS s JOIN headline AS h ON h.assessment_key = s.assessment_key
         WHERE h.headline_scale_code IS DISTINCT FROM s.scale_code
     )
@@ -131,7 +151,13 @@ _VECTOR = f"""
 def _score(connection: duckdb.DuckDBPyConnection, answers: Sequence[Answer]) -> None:
     _create(connection, "answer", _ANSWER, answers)
     connection.execute(f"CREATE TABLE item AS SELECT * REPLACE (reason_code AS missing_reason_code) FROM ({_ITEM})")
+    connection.execute("CREATE VIEW fct_assessment_item AS SELECT *, 'p' AS source_person_key FROM item")
     connection.execute(f"CREATE TABLE score AS {_SCORE}")
+
+
+def _headline(connection: duckdb.DuckDBPyConnection, given: Sequence[Sequence[Any]]) -> None:
+    _create(connection, "administration", _ADMINISTRATION, given)
+    connection.execute(f"CREATE TABLE headline AS {_HEADLINE}")
 
 
 def _padded(answer: Answer) -> Answer:
@@ -154,25 +180,25 @@ def _vector_rows(instrument: Instrument, index: int, vector: Vector) -> list[Ans
     ]
 
 
-def _create_seeds(connection: duckdb.DuckDBPyConnection, instruments: Sequence[Instrument]) -> None:
+def create_seeds(
+    connection: duckdb.DuckDBPyConnection, instruments: Sequence[Instrument], programmes: Sequence[Programme] = ()
+) -> None:
+    """The seeds of definitions as tables, typed as the project declares them."""
     declared = yaml.safe_load((DBT_PROJECT / "seeds" / "_ref_instrument.yml").read_text(encoding="utf-8"))
     types = {seed["name"]: seed["config"].get("column_types", {}) for seed in declared["seeds"]}
-    for name, rows in seed_rows(instruments, []).items():
+    for name, rows in seed_rows(instruments, programmes).items():
         columns = {
             c: types[name].get(c, "boolean" if c.startswith(("is_", "has_")) else "varchar") for c in COLUMNS[name]
         }
-        texts = [[text_of(row.get(column)) or None for column in columns] for row in rows]
-        _create(connection, name, columns, texts)
+        texts = [{column: text_of(row.get(column)) or None for column in columns} for row in rows]
+        create_table(connection, name, columns, texts)
 
 
 def _create(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]
+    connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, str], rows: Sequence[Sequence[Any]]
 ) -> None:
-    arrays = {
-        column: pa.array([None if row[at] is None else str(row[at]) for row in rows], pa.string())
-        for at, column in enumerate(columns)
-    }
-    connection.register("given", pa.table(arrays))
-    typed = ", ".join(f"CAST({column} AS {kind}) AS {column}" for column, kind in columns.items())
-    connection.execute(f"CREATE TABLE {name} AS SELECT {typed} FROM given")
-    connection.unregister("given")
+    create_table(connection, name, columns, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def _guessed(column: str) -> str:
+    return "boolean" if column.startswith(("is_", "has_", "may_")) else "varchar"

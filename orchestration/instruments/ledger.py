@@ -1,10 +1,10 @@
 """The ledger of released definitions: what was released stays as it was; a change is a new version.
 
 What belongs here: the fingerprint of each part of a version, and ``dbt_project/instruments/released.csv``, which only
-grows. What does not: names, sources, verification marks and vectors, which may become better without a figure changing.
+grows. What does not: names, sources, marks and vectors, which may become better without a figure changing.
 
-A part is what one figure rests on: ``scoring`` (items and scales), ``bands`` of a scale, or a programme's ``rule`` for a
-scale. So a rule for another programme may join a released version, and none of those that are there may change.
+A part is what one figure rests on: ``scoring`` (items and scales), ``bands`` of a scale, or a programme's ``rule`` for
+a scale. So a rule for another programme may join a released version, and none of those that are there may change.
 """
 
 from __future__ import annotations

@@ -227,7 +227,8 @@ def _header(
         raise RefusedError(
             "empty_file", f"{found.file} has no content.", "Fill the sheet, or delete it.", file=found.file
         )
-    names = {_folded(text): column for text, column in found.mapping.columns.items()}
+    known = found.entity.kinds
+    names = {_folded(text): column for text, column in found.mapping.columns.items() if column in known}
     names |= {_folded(column.name): column.name for column in found.table.columns if column.name not in names.values()}
     needed = [column.name for column in found.table.columns if column.required]
     best: tuple[int, list[str]] = (0, needed)

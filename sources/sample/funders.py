@@ -110,7 +110,7 @@ class Award:
 
 def write_funder(root: Path, funder: Funder, ledger: Ledger) -> None:
     """Write all publications of a funder."""
-    awards = _awards(funder, ledger)
+    awards = awards_of(funder, ledger)
     for number, published in enumerate(funder.published):
         is_last = number == len(funder.published) - 1
         shown = [a for a in awards if isinstance(a.awarded, int) and a.awarded + 20 <= published]
@@ -131,7 +131,8 @@ def write_funder(root: Path, funder: Funder, ledger: Ledger) -> None:
             ledger.truth.setdefault("awards", []).extend(_totals(funder, shown))
 
 
-def _awards(funder: Funder, ledger: Ledger) -> list[Award]:
+def awards_of(funder: Funder, ledger: Ledger) -> list[Award]:
+    """All awards of a funder as they were first made, the same each time."""
     draws = Draws(ledger.seed, "awards", funder.id)
     size = min(80 + ledger.people // 60, _MOST)
     last = funder.published[-1]

@@ -9,10 +9,11 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from sources.sample import redcap_export, surveys
+from sources.sample import management_files, publication, redcap_export, surveys
 from sources.sample.calendar import FIRST_DAY, LAST_DAY, end_of, iso
 from sources.sample.funders import FUNDERS, write_funder
 from sources.sample.hmis import Acquaintance, Course, write_provider
@@ -67,15 +68,24 @@ def write_region(to: Path, *, people: int = 5000, seed: int = 1, progress: Progr
         def tell(fraction: float, name: str = provider.name, start: float = start, share: float = share) -> None:
             say(name, start + share * fraction)
 
-        writer = _survey_of(provider, ledger, work)
-        on_course = writer.on_course if writer else _no_course
+        writers: list[_Listener] = []
+        if survey := _survey_of(provider, ledger, work):
+            writers.append(survey)
+        if provider in management_files.senders():
+            writers.append(management_files.ManagementWriter(provider, ledger))
+
+        def on_course(course: Course, writers: list[_Listener] = writers) -> None:
+            for writer in writers:
+                writer.on_course(course)
+
         known[position] = write_provider(to, work, position, provider, population, ledger, on_course, tell)
-        if writer:
+        for writer in writers:
             writer.finish(to)
         done += weights[position]
     say("funders", 1.0)
     for funder in FUNDERS:
         write_funder(to, funder, ledger)
+    publication.write_publication(to, ledger)
     _list_shared(ledger, population, known)
     _list_identifiers(ledger, population)
     shutil.rmtree(work, ignore_errors=True)
@@ -86,6 +96,14 @@ def write_region(to: Path, *, people: int = 5000, seed: int = 1, progress: Progr
     return _summary(to, ledger)
 
 
+class _Listener(Protocol):
+    """What writes more files about the people of a provider."""
+
+    def on_course(self, course: Course) -> None: ...
+
+    def finish(self, root: Path) -> None: ...
+
+
 def _survey_of(provider: Provider, ledger: Ledger, work: Path) -> surveys.OdkWriter | redcap_export.RedcapWriter | None:
     """The writer of the provider's survey, if it has one."""
     if provider.id == redcap_export.PROVIDER:
@@ -94,10 +112,6 @@ def _survey_of(provider: Provider, ledger: Ledger, work: Path) -> surveys.OdkWri
         if source.provider == provider.id:
             return surveys.OdkWriter(source, provider, ledger, work)
     return None
-
-
-def _no_course(course: Course) -> None:
-    """Providers without a survey."""
 
 
 def _list_shared(ledger: Ledger, population: Population, known: dict[int, Acquaintance]) -> None:
@@ -161,6 +175,12 @@ def _truth() -> dict[str, object]:
     }
 
 
+_TARGETS = tuple(
+    f"{{kpi: {kpi}, period_type: financial_year, period_start: 2024-04-01, target: 50, set_on: 2024-01-20}}"
+    for kpi in ("OC-05", "OC-12")
+)
+"""Targets of the region as a whole."""
+
 _REGION_HEAD = """\
 # A region that does not exist: invented organisations, people and figures in the real file formats.
 # Written by `trigpoint sample`; what was planted into it is listed in planted.json.
@@ -176,6 +196,7 @@ def region_text() -> str:
     """The region file."""
     lines = [_REGION_HEAD.rstrip(), "organisations:"]
     named = [(p.id, p.name) for p in PROVIDERS] + [(f.id, f.name) for f in FUNDERS]
+    named.append((publication.PUBLISHER, publication.PUBLISHER_NAME))
     lines += [f"  - {{id: {code}, name: {name}}}" for code, name in named]
     lines += ["sources:"]
     for provider in PROVIDERS:
@@ -189,6 +210,15 @@ def region_text() -> str:
     redcap = redcap_export
     lines += _source(redcap.SOURCE, "redcap", redcap.PROVIDER, f"{redcap.SOURCE}/*.zip", "quarterly")
     lines += redcap.mapping_of()
+    for provider in management_files.senders():
+        source = management_files.source_of(provider)
+        suffix = "xlsx" if management_files.style_of(provider).is_workbook else "zip"
+        lines += _source(source, "sheet", provider.id, f"{source}/*.{suffix}", "monthly")
+        lines += management_files.mapping_of(provider)
+    yearbook = publication
+    lines += _source(yearbook.SOURCE, yearbook.KIND, yearbook.PUBLISHER, f"{yearbook.SOURCE}/*.csv.gz", "yearly")
+    lines += yearbook.mapping_of()
+    lines += ["targets:", *(f"  - {target}" for target in _TARGETS)]
     return "\n".join(lines) + "\n"
 
 
@@ -207,7 +237,7 @@ def _summary(to: Path, ledger: Ledger) -> SampleSummary:
     return SampleSummary(
         region_file=to / REGION_FILE,
         people=ledger.people,
-        organisations=len(PROVIDERS) + len(FUNDERS),
+        organisations=len(PROVIDERS) + len(FUNDERS) + 1,
         deliveries=len(files),
         rows=sum(sum(d.rows.values()) for d in ledger.deliveries),
         planted_defects=len(ledger.defects),

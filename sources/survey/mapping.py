@@ -191,7 +191,7 @@ def _weights(block: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """Instrument → question → item number, for ``weights``."""
     weights = block.get("weights") or {}
     if block.get("instruments"):
-        return {str(code): dict(numbers or {}) for code, numbers in weights.items()}
+        return {str(code): dict(numbers) for code, numbers in weights.items() if isinstance(numbers, Mapping)}
     return {str(block["instrument"]): dict(weights)} if weights and block.get("instrument") else {}
 
 

@@ -1,4 +1,4 @@
-"""Parses every compiled model as Spark SQL, so that the dbt project can move engines.
+"""Parses every compiled model and analysis as Spark SQL, so that the dbt project can move engines.
 
 What belongs here: compiling into a scratch warehouse, and the portability rules that a parser can't see. What does
 not: what the models compute.
@@ -31,11 +31,11 @@ def main() -> int:
 
 
 def compiled_models(scratch: Path) -> Iterator[tuple[str, str]]:
-    """(path, compiled SQL) of every model, compiled against an empty warehouse below ``scratch``."""
+    """(path, compiled SQL) of every model and analysis, compiled against an empty warehouse below ``scratch``."""
     manifest = compile_models(no_region(scratch))
     nodes = json.loads(manifest.read_text(encoding="utf-8"))["nodes"]
     for node in sorted(nodes.values(), key=lambda n: n["original_file_path"]):
-        if node["resource_type"] == "model":
+        if node["resource_type"] in ("model", "analysis"):
             yield node["original_file_path"], node["compiled_code"]
 
 

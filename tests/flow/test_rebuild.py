@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestration.release import read_manifest
 from orchestration.warehouse import connect
 from tests.flow.conftest import Run, run
 from tests.flow.release_content import content_of, warehouse_content
@@ -53,6 +55,16 @@ def test_one_more_delivery_gives_the_warehouse_of_a_rebuild(
     }
     assert set(stepwise) == set(at_once)
     assert differing == {}
+
+
+def test_pitfall_13_a_late_delivery_leaves_the_frozen_release_as_it_was(in_two_steps: tuple[Run, Run]) -> None:
+    first, second = in_two_steps
+    assert first.outcome.release != second.outcome.release
+    files = read_manifest(first.outcome.release)["files"]
+    assert len(files) > 1
+    for file in files:
+        found = hashlib.sha256((first.outcome.release / file["name"]).read_bytes()).hexdigest()
+        assert found == file["sha256"], f"{file['name']} of the first release changed"
 
 
 def test_one_more_delivery_touches_only_its_own_people(in_two_steps: tuple[Run, Run]) -> None:

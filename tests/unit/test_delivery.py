@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import random
@@ -202,6 +203,29 @@ def test_archives_of_archives_are_refused(tmp_path: Path) -> None:
     assert refusal(make_zip(tmp_path / "d.zip", {"inner.zip": b"PK", "inner.7z": b"7z"})).rule == "nested_archive"
     (tmp_path / "x.tar.gz").write_bytes(b"x")
     assert refusal(tmp_path / "x.tar.gz").rule == "unsupported_archive"
+
+
+def test_a_gzipped_file_is_the_file_that_it_was(tmp_path: Path) -> None:
+    make_folder(tmp_path / "plain", {"figures.csv": CONTENT["Client.csv"]})
+    make_folder(tmp_path / "packed", {"figures.csv.gz": gzip.compress(CONTENT["Client.csv"])})
+    with open_delivery(tmp_path / "plain") as plain, open_delivery(tmp_path / "packed" / "figures.csv.gz") as packed:
+        assert contents(packed) == contents(plain) == {"figures.csv": CONTENT["Client.csv"]}
+        assert packed.delivery_id == plain.delivery_id
+    with open_delivery(tmp_path / "packed") as folder:
+        assert contents(folder) == {"figures.csv": CONTENT["Client.csv"]}
+
+
+def test_gzipped_files_that_do_harm_are_refused(tmp_path: Path) -> None:
+    whole = gzip.compress(bytes(64 << 20))
+    (tmp_path / "bomb.csv.gz").write_bytes(whole)
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(random.Random(1).randbytes(5000))[:-20])
+    (tmp_path / "none.csv.gz").write_bytes(b"a,b\n1,2\n")
+    assert refusal(tmp_path / "bomb.csv.gz").rule == "zip_bomb"
+    assert (
+        refusal(tmp_path / "bomb.csv.gz", Limits(max_ratio=10_000, max_member_bytes=1 << 20)).rule == "file_too_large"
+    )
+    assert refusal(tmp_path / "cut.csv.gz").rule == "corrupt_gzip"
+    assert refusal(tmp_path / "none.csv.gz").rule == "corrupt_gzip"
 
 
 # --- names

@@ -26,6 +26,20 @@ CREATE TABLE input.in_survey__response AS SELECT * FROM (VALUES
     ('r1', 'P1', 'attached'), ('r2', 'P9', 'no_such_person'), ('r3', NULL, 'no_reference')
 ) AS v (response_code, person_reference, attach_status_code), (VALUES ('harbour_odk', 'harbour', 'check_in', 'd3',
     'a.csv', 4, 5)) AS w (source_id, organisation_id, form_code, delivery_id, file_name, row_number, line_number);
+ALTER TABLE input.in_survey__response ADD COLUMN response_key VARCHAR;
+UPDATE input.in_survey__response SET response_key = response_code;
+CREATE TABLE core.fct_assessment AS SELECT * FROM (VALUES ('r1', true), ('r2', false)) AS v (response_key,
+    is_total_mismatch), (VALUES ('harbour_odk', 'swemwbs', '1', 'd3', 'a.csv', 4, 5)) AS w (source_id, instrument_code,
+    instrument_version, delivery_id, file_name, row_number, line_number);
+CREATE TABLE reference.ref_instrument AS SELECT 'swemwbs' AS instrument_code, '1' AS instrument_version,
+    'total' AS headline_scale_code;
+CREATE TABLE reference.ref_instrument_scale AS SELECT 'swemwbs' AS instrument_code, '1' AS instrument_version,
+    'total' AS scale_code, 1 AS basis_rank, true AS is_plain_sum;
+INSERT INTO ops.survey_item VALUES ('harbour_odk', 'check_in', 'swemwbs', 'wellbeing', NULL, 'score');
+CREATE TABLE benchmark.fct_benchmark_external AS SELECT * FROM (VALUES ('recovery', true), ('uptake', false))
+    AS v (measure_id, is_contradictory), (VALUES ('yearbook', 'office', 'national', 'N1', '2023', 'all', 'd4',
+    'yearbook.csv', 6, 7)) AS w (source_id, organisation_id, level_code, organisation_code, period_label, slice_code,
+    delivery_id, file_name, row_number, line_number);
 INSERT INTO ops.survey_form VALUES ('harbour_odk', 'check_in', 'phq9', NULL, 'client_ref', 'harbour_hmis', NULL);
 INSERT INTO ops.source_config VALUES
     ('harbour_hmis', 'hmis_csv', 'case_management', 'harbour', NULL, NULL),
@@ -101,6 +115,18 @@ def test_a_response_that_names_a_stranger_is_shown_by_the_senders_column(verdict
     (result,) = [r for r in verdict.results if r.rule == "unattached_response"]
     assert (result.checked_count, result.failed_count, result.check_id) == (
         2, 1, "odk.response.client_ref.unattached_response",
+    )  # fmt: skip
+
+
+def test_a_converted_score_that_its_answers_do_not_come_to_is_shown_by_its_question(verdict: WarehouseVerdict) -> None:
+    (row,) = [r for r in verdict.warnings.to_pylist() if r["rule"] == "supplied_score_mismatch"]
+    assert (row["table"], row["column"], row["record_key"], row["line"]) == ("response", "wellbeing", "r1", 5)
+
+
+def test_a_published_value_that_its_counts_can_not_give_is_reported_where_it_stands(verdict: WarehouseVerdict) -> None:
+    (row,) = [r for r in verdict.warnings.to_pylist() if r["rule"] == "contradictory_figure"]
+    assert (row["check_id"], row["file"], row["line"], row["record_key"]) == (
+        "indicator_table.cell.recovery.contradictory_figure", "yearbook.csv", 7, "recovery|national|N1|2023|all",
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from orchestration.instruments import (
     seed_rows,
 )
 from orchestration.instruments.ledger import as_text, broken_promises, fingerprints, read_ledger
+from tests.dbt_macros import render
 from tests.scoring import score_answers, score_vectors
 
 SHIPPED = read_instruments()
@@ -364,3 +366,27 @@ def test_programmes_have_one_default() -> None:
 @pytest.mark.parametrize("number", ["1", "0.5", "12.340"])
 def test_numbers_reach_the_seed_as_they_were_written(number: str) -> None:
     assert as_csv(["value"], [{"value": Decimal(number)}]) == f"value\n{number}\n"
+
+
+# Reliable change --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("published", "sd", "reliability", "expected"),
+    [(None, "6", "0.90", "5.26"), ("4", None, None, "4.00"), (None, None, None, None)],
+)
+def test_reliable_change_is_published_or_follows_from_reliability(
+    published: str | None, sd: str | None, reliability: str | None, expected: str | None
+) -> None:
+    """Jacobson and Truax: 1.96 standard errors of a difference; SD 6 and reliability 0.90 give 5.26."""
+    connection = duckdb.connect()
+    connection.execute(
+        "CREATE TABLE r AS SELECT ?::decimal(9,4) AS reliable_change, ?::decimal(9,4) AS reliability_sd, "
+        "?::decimal(9,4) AS reliability_coefficient",
+        [published, sd, reliability],
+    )
+    (found,) = connection.execute(f"SELECT round({render(_CHANGE, 'assessment')}, 2) FROM r").fetchone() or ()
+    assert found == (None if expected is None else Decimal(expected))
+
+
+_CHANGE = "{{ reliable_change('r') }}"

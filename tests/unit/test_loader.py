@@ -126,7 +126,7 @@ def test_an_unchanged_row_is_counted_and_keeps_its_first_provenance(connection: 
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
-def test_the_newest_version_wins_in_any_order_of_arrival(connection: Any, tmp_path: Path, order: Any) -> None:
+def test_pitfall_13_the_newest_version_wins_in_any_order(connection: Any, tmp_path: Path, order: Any) -> None:
     made = [
         delivery(tmp_path, name, {"client": [{**CLIENT, "VeteranStatus": name, "DateUpdated": updated}]})
         for name, updated in (("initial", "2024-01-01"), ("newer", "2024-03-01"), ("older", "2023-01-01"))
@@ -177,7 +177,7 @@ def full(**facts: Any) -> dict[str, Any]:
     ],
     ids=["full_deletes_absent", "delta_never_deletes", "other_project", "other_dates", "unreadable_records"],
 )
-def test_absence_deletes_only_in_the_scope_of_a_full_delivery(
+def test_pitfall_13_absence_deletes_only_in_the_scope_of_a_full_delivery(
     connection: Any, tmp_path: Path, facts: Any, enrolment: Any, stays: bool
 ) -> None:
     base = {"project": [PROJECT], "client": [CLIENT], "enrollment": [enrolment]}
@@ -254,6 +254,19 @@ def test_an_orphan_is_held_back_until_its_parent_comes(connection: Any, tmp_path
     assert statuses(connection, "enrollment") == {("orphan", "parent_not_current"): 1}
     apply(connection, child_first, delivery(tmp_path, "b", {"client": [CLIENT]}))
     assert statuses(connection, "enrollment") == {("current", None): 1}
+
+
+def test_pitfall_14_an_open_stay_and_its_closed_version_are_one(connection: Any, tmp_path: Path) -> None:
+    base = {"project": [PROJECT], "client": [CLIENT]}
+    leaving = {"ExitID": "X1", "EnrollmentID": "E1", "PersonalID": "C1", "ExitDate": "2024-03-01"}
+    closed = {**ENROLMENT, "DateUpdated": "2024-03-02 00:00:00"}
+    apply(
+        connection,
+        delivery(tmp_path, "open", {**base, "enrollment": [ENROLMENT]}),
+        delivery(tmp_path, "closed", {**base, "enrollment": [closed], "exit": [leaving]}),
+    )
+    assert current(connection, "enrollment", "EnrollmentID", "_delivery_id") == [("E1", "closed")]
+    assert current(connection, "exit", "EnrollmentID") == [("E1",)]
 
 
 def test_a_delivery_that_belongs_earlier_replays_the_source(connection: Any, tmp_path: Path) -> None:

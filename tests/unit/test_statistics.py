@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from functools import cache
+from datetime import date
 from statistics import NormalDist
+from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import special, stats  # type: ignore[import-untyped]
 
 from tests.dbt_macros import render
+from tests.statistics_sql import evaluate, evaluate_all, macro, rows_of
 
 CONFIDENCE = {"95": 0.95, "99.8": 0.998}
-
-
-@cache
-def _sql(expression: str) -> str:
-    return render("{{ " + expression + " }}", "statistics")
-
-
-def evaluate_all(expression: str, rows: list[dict[str, float | None]]) -> list[float | None]:
-    """A macro call over columns, row by row."""
-    selects = " UNION ALL ".join(
-        f"SELECT {i} AS i, "
-        + ", ".join(f"CAST({'NULL' if v is None else repr(v)} AS double) AS {k}" for k, v in row.items())
-        for i, row in enumerate(rows)
-    )
-    return [row[1] for row in duckdb.sql(f"SELECT i, {_sql(expression)} FROM ({selects}) ORDER BY i").fetchall()]
-
-
-def evaluate(expression: str, **values: float | None) -> float | None:
-    """A macro call over columns of one row."""
-    return evaluate_all(expression, [dict(values)])[0]
 
 
 @pytest.mark.parametrize(("confidence", "level"), CONFIDENCE.items())
@@ -98,7 +82,7 @@ def test_counts_below_ten_are_exact(confidence: str, level: float, x: int) -> No
 
 @pytest.mark.parametrize(("confidence", "level"), CONFIDENCE.items())
 def test_student_quantiles_are_exact(confidence: str, level: float) -> None:
-    quantile = _sql(f"t_quantile('df', {confidence})")
+    quantile = macro(f"t_quantile('df', {confidence})")
     found = duckdb.sql(f"SELECT df, {quantile} FROM range(1, 3001) AS numbers(df) ORDER BY df").fetchall()
     for df, value in found:
         assert value == pytest.approx(stats.t.ppf((1 + level) / 2, df), rel=1e-12), df
@@ -133,22 +117,20 @@ def test_funnel_limits_are_the_normal_approximation_around_the_centre() -> None:
     assert evaluate("funnel_upper('p', 'n', 95)", p=0.5, n=0) is None
 
 
-def chart(values: list[float], **parameters: int | bool | None) -> list[dict[str, object]]:
+def chart(values: list[float], **parameters: int | bool | None) -> list[dict[str, Any]]:
     """An XmR chart of one series."""
+    return charts([{"value": float(value)} for value in values], **parameters)
+
+
+def charts(points: list[dict[str, Any]], **parameters: object) -> list[dict[str, Any]]:
+    """Control charts of points a month apart, of one series unless they say otherwise."""
     arguments = ", ".join(f"{name}={value!r}".replace("=None", "=none") for name, value in parameters.items())
-    sql = _sql(f"xmr('points', ['series'], {arguments or 'fix_after=none'})")
-    rows = ", ".join(
-        f"('s', DATE '2020-01-01' + INTERVAL {i} MONTH, CAST({v!r} AS double))" for i, v in enumerate(values)
-    )
-    connection = duckdb.connect()
-    connection.execute(f"CREATE TABLE points AS SELECT * FROM (VALUES {rows}) AS p(series, point_on, value)")
-    found = connection.execute(f"SELECT * FROM {sql} ORDER BY point_on")
-    names = [d[0] for d in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    rows = [{"series": "s", "point_on": date(2020 + i // 12, i % 12 + 1, 1), **p} for i, p in enumerate(points)]
+    return rows_of(f"spc('points', ['series'], {arguments or 'fix_after=none'})", "series, point_on", points=rows)
 
 
-def flags(points: list[dict[str, object]]) -> str:
-    return "".join(str(p["rule_code"] or ".") for p in points)
+def flags(points: list[dict[str, Any]]) -> str:
+    return "".join(p["rule_code"] or "." for p in points)
 
 
 VECTORS = [
@@ -212,7 +194,7 @@ def test_a_flat_series_has_no_range_and_no_signal() -> None:
     ],
 )
 def test_variation_follows_the_direction(sign: int, direction: int, meaning: str) -> None:
-    sql = _sql("xmr_variation('s', 'd')")
+    sql = macro("spc_variation('s', 'd')")
     assert duckdb.sql(f"SELECT {sql} FROM (SELECT {sign} AS s, {direction} AS d)").fetchall() == [(meaning,)]
 
 
@@ -224,7 +206,7 @@ def test_variation_follows_the_direction(sign: int, direction: int, meaning: str
     ],
 )
 def test_assurance_compares_the_target_with_the_limits(target: int | None, direction: int, meaning: str | None) -> None:
-    sql = _sql("xmr_assurance('20', '80', 't', 'd')")
+    sql = macro("spc_assurance('20', '80', 't', 'd')")
     row = f"(SELECT {'NULL' if target is None else target}::double AS t, {direction} AS d)"
     assert duckdb.sql(f"SELECT {sql} FROM {row}").fetchall() == [(meaning,)]
 
@@ -233,7 +215,7 @@ def test_assurance_compares_the_target_with_the_limits(target: int | None, direc
     ("n", "k", "groups"), [(8, 4, [1, 1, 2, 2, 3, 3, 4, 4]), (9, 4, [1, 1, 1, 2, 2, 3, 3, 4, 4]), (3, 4, [None] * 3)]
 )
 def test_quantile_groups(n: int, k: int, groups: list[int | None]) -> None:
-    sql = _sql(f"quantile_group('rank', '{n}', {k})")
+    sql = macro(f"quantile_group('rank', '{n}', {k})")
     assert [
         row[0] for row in duckdb.sql(f"SELECT {sql} FROM range(1, {n + 1}) AS r(rank) ORDER BY rank").fetchall()
     ] == groups
@@ -245,15 +227,323 @@ def test_percentile_rank_counts_ties_half(direction: int, expected: float) -> No
 
 
 @pytest.mark.parametrize(
-    ("proportion", "band"),
+    ("value", "band"),
     [(0.05, "low998"), (0.2, "low95"), (0.3, "within"), (0.4, "high95"), (0.6, "high998"), (None, None)],
 )
-def test_funnel_bands(proportion: float | None, band: str | None) -> None:
-    sql = _sql("funnel_band('p', 'c', 'n')")
-    row = f"(SELECT {'NULL' if proportion is None else proportion}::double AS p, 0.3 AS c, 100 AS n)"
+def test_funnel_bands(value: float | None, band: str | None) -> None:
+    sql = macro("funnel_band('v', '0.15', '0.21', '0.39', '0.45')")
+    row = f"(SELECT {'NULL' if value is None else value}::double AS v)"
     assert duckdb.sql(f"SELECT {sql} FROM {row}").fetchall() == [(band,)]
 
 
 def test_a_funnel_without_centre_has_no_limits() -> None:
     assert evaluate("funnel_lower('c', 'n', 95)", c=None, n=10) is None
     assert evaluate("funnel_upper('c', 'n', 95)", c=None, n=10) is None
+
+
+# --- distributions ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tail", ["0.025", "0.975", "0.001", "0.999"])
+def test_gamma_quantiles_are_exact(tail: str) -> None:
+    """Of half a degree of freedom and more for lower tails, of one and more for upper ones."""
+    lowest = 0.5 if float(tail) < 0.5 else 1.0
+    shapes = [float(v) for v in np.concatenate([np.linspace(lowest, 20, 400), np.geomspace(20, 1e7, 400)])]
+    found = evaluate_all(f"gamma_quantile('a', '{tail}')", [{"a": a} for a in shapes])
+    assert found == pytest.approx(list(special.gammaincinv(shapes, float(tail))), rel=1e-12)
+
+
+def test_gamma_quantiles_end_where_the_distribution_does() -> None:
+    assert evaluate("gamma_quantile('a', '0.025')", a=0) == 0
+    assert evaluate("gamma_quantile('a', '0.025')", a=1e-3) == pytest.approx(0, abs=1e-300)
+    for tail, shape in (("0.025", -1), ("0.025", None), ("0.975", 0.5), ("0.975", None)):
+        assert evaluate(f"gamma_quantile('a', '{tail}')", a=shape) is None
+
+
+@pytest.mark.parametrize(("confidence", "tails"), [("95", ("0.025", "0.975")), ("99.8", ("0.001", "0.999"))])
+def test_exact_counts_below_ten_are_the_gamma_quantiles(confidence: str, tails: tuple[str, str]) -> None:
+    for x in range(1, 10):
+        lower, upper = (evaluate(f"count_{side}('x', {confidence})", x=x) for side in ("lower", "upper"))
+        assert lower == pytest.approx(evaluate(f"gamma_quantile('x', '{tails[0]}')", x=x), rel=1e-12)
+        assert upper == pytest.approx(evaluate(f"gamma_quantile('(x + 1)', '{tails[1]}')", x=x), rel=1e-12)
+
+
+def test_the_complementary_error_function_is_exact() -> None:
+    places = [i / 50 for i in range(1250)]
+    assert evaluate_all("erfc('x')", [{"x": x} for x in places]) == pytest.approx(
+        [math.erfc(x) for x in places], rel=1e-12
+    )
+
+
+def test_p_of_z_is_two_sided() -> None:
+    assert evaluate("p_of_z('z')", z=-1.959963984540054) == pytest.approx(0.05, rel=1e-12)
+    assert evaluate("p_of_z('z')", z=0) == pytest.approx(1, rel=1e-12)
+
+
+def test_p_of_chi_square_is_exact() -> None:
+    rows: list[dict[str, float | None]] = [
+        {"s": s, "d": d} for d in range(1, 61) for s in (0.0, 0.01, 1.0, 3.84, 10.5, 40.0, 90.0, 300.0)
+    ]
+    expected = [float(stats.chi2.sf(row["s"], row["d"])) for row in rows]
+    assert evaluate_all("p_of_chi_square('s', 'd')", rows) == pytest.approx(expected, rel=1e-12)
+    assert evaluate("p_of_chi_square('s', 'd')", s=5, d=61) is None
+    assert evaluate("p_of_chi_square('s', 'd')", s=5, d=0) is None
+
+
+# --- funnels ------------------------------------------------------------------------------------------------------
+
+EIGHT = [(12, 100), (30, 150), (9, 80), (60, 210), (22, 120), (5, 90), (44, 160), (18, 95)]
+
+
+def spread(members: list[tuple[float, float]], scale: str, **parameters: object) -> dict[str, Any]:
+    """Over-dispersion of one group."""
+    centre = sum(x for x, _ in members) / sum(n for _, n in members) if scale == "proportion" else 1.0
+    arguments = "".join(f", {name}={value!r}" for name, value in parameters.items())
+    z, weight = macro(f"funnel_z('x', 'n', '{centre!r}', '{scale}')"), macro(f"funnel_weight('n', '{scale}')")
+    values = ", ".join(f"({x}::double, {n}::double)" for x, n in members)
+    points = f"SELECT 'g' AS g, {z} AS z, {weight} AS weight FROM (VALUES {values}) AS m(x, n)"
+    (found,) = rows_of(f"over_dispersion('points', ['g']{arguments})", "g", points=points)
+    return found | {"centre": centre}
+
+
+def test_over_dispersion_of_proportions() -> None:
+    found = spread(EIGHT, "proportion")
+    assert found["phi"] == pytest.approx(3.5849, abs=5e-5)
+    assert found["tau_squared"] == pytest.approx(0.0062614, abs=5e-8)
+    limits = [
+        evaluate(f"funnel_{side}('c', 'n', 95, tau_squared='t')", c=found["centre"], n=100, t=found["tau_squared"])
+        for side in ("lower", "upper")
+    ]
+    assert limits == pytest.approx([0.0758, 0.3623], abs=5e-5)
+
+
+def test_members_that_differ_by_chance_are_not_over_dispersed() -> None:
+    found = spread([(10, 100), (11, 100), (12, 100), (11, 105)], "proportion")
+    assert found["phi"] < 1
+    assert found["tau_squared"] == 0
+
+
+def test_truncation_leaves_out_the_lowest_and_the_highest_tenth() -> None:
+    members = [(5.0 + i, 10.0) for i in range(10)]
+    found = spread(members, "ratio", trim="truncate")
+    kept = sorted(math.log(x / e) * math.sqrt(e) for x, e in members)[1:-1]
+    assert found["member_count"] == 8
+    assert found["phi"] == pytest.approx(sum(z * z for z in kept) / 8, rel=1e-9)
+
+
+def test_the_root_scale_of_ratios() -> None:
+    found = spread([(16.0, 9.0), (4.0, 9.0), (9.0, 9.0)], "root_ratio", share=0.0)
+    z = [(math.sqrt(x / 9) - 1) * 6 for x in (16, 4, 9)]
+    assert found["phi"] == pytest.approx(sum(v * v for v in z) / 3, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 20, 1000])
+def test_over_dispersed_limits_are_clipped_and_monotone(n: int) -> None:
+    narrow, wide = (
+        [
+            evaluate(f"funnel_{side}('c', 'n', 99.8, tau_squared='t')", c=0.05, n=size, t=0.01)
+            for side in ("lower", "upper")
+        ]
+        for size in (n + 1, n)
+    )
+    assert 0 <= wide[0] <= narrow[0] <= 0.05 <= narrow[1] <= wide[1] <= 1  # type: ignore[operator]
+
+
+def test_without_a_spread_the_plain_limits_hold() -> None:
+    for call in ("funnel_upper('c', 'n', 95{})", "funnel_lower('c', 'n', 99.8{})"):
+        with_null = evaluate(call.format(", tau_squared='t'"), c=0.3, n=50, t=None)
+        assert with_null == evaluate(call.format(""), c=0.3, n=50)
+    assert evaluate("ratio_funnel_upper('e', 95, tau_squared='t')", e=4, t=None) == evaluate(
+        "ratio_funnel_upper('e', 95)", e=4
+    )
+
+
+@pytest.mark.parametrize(("confidence", "level"), CONFIDENCE.items())
+def test_ratio_limits_are_exact_poisson(confidence: str, level: float) -> None:
+    tail = (1 - level) / 2
+    for expected in (0.7, 1.1, 5.42, 60.0, 1234.5):
+        lower, upper = (evaluate(f"ratio_funnel_{side}('e', {confidence})", e=expected) for side in ("lower", "upper"))
+        assert lower == pytest.approx(stats.chi2.ppf(tail, 2 * expected) / (2 * expected), rel=1e-12)
+        assert upper == pytest.approx(stats.chi2.ppf(1 - tail, 2 * (expected + 1)) / (2 * expected), rel=1e-12)
+
+
+def test_z_can_be_rounded_as_a_publication_did() -> None:
+    assert evaluate("z_quantile(95, decimals=6)", x=0) == 1.959964
+    assert evaluate("z_quantile(99.8, decimals=6)", x=0) == 3.090232
+    plain, rounded = (
+        evaluate(f"ratio_funnel_upper('e', 95, tau_squared='t'{z})", e=5, t=0.1) for z in ("", ", z_decimals=6")
+    )
+    assert plain != rounded
+    assert rounded == pytest.approx(math.exp(1.959964 * math.sqrt(0.3)), rel=1e-15)
+
+
+# --- standardisation, strata, differences -------------------------------------------------------------------------
+
+
+def test_direct_standardisation() -> None:
+    strata = [
+        *(
+            {"a": "x", "events": e, "population": p, "standard_population": w}
+            for e, p, w in [(6, 1000, 5000), (18, 800, 3000)]
+        ),
+        *(
+            {"a": "few", "events": e, "population": p, "standard_population": w}
+            for e, p, w in [(4, 1000, 5000), (5, 800, 3000)]
+        ),
+    ]
+    few, found = rows_of("directly_standardised('strata', ['a'], 95)", "a", strata=strata)
+    rate = (5000 * 6 / 1000 + 3000 * 18 / 800) / 8000
+    variance = (5000**2 * 6 / 1000**2 + 3000**2 * 18 / 800**2) / 8000**2
+    byar = [evaluate(f"count_{side}('x', 95)", x=24) for side in ("lower", "upper")]
+    limits = [1e5 * (rate + (b - 24) * math.sqrt(variance / 24)) for b in byar if b is not None]
+    assert found["rate"] == pytest.approx(1e5 * rate, rel=1e-12)
+    assert [found["rate_lower"], found["rate_upper"]] == pytest.approx(limits, rel=1e-12)
+    assert few["event_count"] == 9
+    assert few["rate"] is few["rate_lower"] is few["rate_upper"] is None
+
+
+def test_indirect_standardisation() -> None:
+    reference = {"young": (50, 10000), "old": (400, 8000)}
+    own = [("young", 3, 900), ("old", 60, 700)]
+    strata = [
+        {
+            "a": "x",
+            "events": e,
+            "population": p,
+            "reference_events": reference[g][0],
+            "reference_population": reference[g][1],
+        }
+        for g, e, p in own
+    ]
+    strata.append({"a": "hole", "events": 1, "population": 5, "reference_events": 1, "reference_population": 0})
+    hole, found = rows_of("indirectly_standardised('strata', ['a'], 95)", "a", strata=strata)
+    expected = 900 * 50 / 10000 + 700 * 400 / 8000
+    assert (found["observed"], found["expected"]) == pytest.approx((63, expected), rel=1e-12)
+    assert found["ratio"] == pytest.approx(63 / expected, rel=1e-12)
+    assert found["ratio_upper"] == pytest.approx(evaluate("count_upper('x', 95)", x=63) / expected, rel=1e-12)  # type: ignore[operator]
+    assert hole["expected"] is hole["ratio"] is None
+
+
+def test_stratified_proportion() -> None:
+    strata = [
+        *({"a": "x", "x": x, "n": n, "population": p} for x, n, p in [(30, 50, 400), (10, 40, 900), (5, 5, 5)]),
+        *({"a": "lone", "x": x, "n": n, "population": p} for x, n, p in [(30, 50, 400), (1, 1, 20)]),
+    ]
+    lone, found = rows_of("stratified_proportion('strata', ['a'], 95)", "a", strata=strata)
+    estimate = (0.6 * 400 + 0.25 * 900 + 5) / 1305
+    variance = (0.24 * 400**2 * (1 - 50 / 400) / 49 + 0.1875 * 900**2 * (1 - 40 / 900) / 39) / 1305**2
+    assert found["proportion"] == pytest.approx(estimate, rel=1e-12)
+    assert found["margin"] == pytest.approx(1.959963984540054 * math.sqrt(variance), rel=1e-12)
+    assert lone["proportion"] is not None and lone["margin"] is None
+
+
+def test_newcombe_difference_of_two_proportions() -> None:
+    """Newcombe's own example (1998): 56/70 against 48/80, 0.0524 to 0.3339."""
+    found = [evaluate(f"difference_{s}('a', 'b', 'c', 'd', 95)", a=56, b=70, c=48, d=80) for s in ("lower", "upper")]
+    assert found == pytest.approx([0.0524, 0.3339], abs=5e-5)
+    assert evaluate("difference_lower('a', 'b', 'c', 'd', 95)", a=5, b=0, c=48, d=80) is None
+
+
+def test_ratio_of_two_rates() -> None:
+    found = [
+        evaluate(f"rate_ratio_limit('a', 'b', 'c', 'd', 95, {side})", a=30, b=1000, c=20, d=1500) for side in (-1, 1)
+    ]
+    half = 1.959963984540054 * math.sqrt(1 / 30 + 1 / 20)
+    assert found == pytest.approx([2.25 * math.exp(-half), 2.25 * math.exp(half)], rel=1e-12)
+    assert evaluate("rate_ratio_limit('a', 'b', 'c', 'd', 95, 1)", a=0, b=1000, c=20, d=1500) is None
+
+
+def test_adjusted_p_of_a_family_of_tests() -> None:
+    """Benjamini and Hochberg (1995): the fifteen p of their example."""
+    ps = [
+        0.0001,
+        0.0004,
+        0.0019,
+        0.0095,
+        0.0201,
+        0.0278,
+        0.0298,
+        0.0344,
+        0.0459,
+        0.3240,
+        0.4262,
+        0.5719,
+        0.6528,
+        0.7590,
+        1,
+    ]
+    sql = macro("adjusted_p('p', '15', 'r', 'f', 'p')")
+    values = ", ".join(f"('f', {p}::double, {i})" for i, p in enumerate(ps, 1))
+    found = [row[0] for row in duckdb.sql(f"SELECT {sql} FROM (VALUES {values}) AS t(f, p, r) ORDER BY r").fetchall()]
+    assert found == pytest.approx(list(stats.false_discovery_control(ps)), rel=1e-12)
+    assert sum(p <= 0.05 for p in found) == 4
+
+
+def test_a_score_is_blank_where_most_values_are_the_same() -> None:
+    assert evaluate("mad_score('v', 'm', 'd')", v=7.2, m=7.6, d=0.2) == pytest.approx(-2)
+    assert evaluate("mad_score('v', 'm', 'd')", v=7.2, m=7.6, d=0) is None
+
+
+# --- charts of counts ---------------------------------------------------------------------------------------------
+
+
+def attribute_points(pairs: list[tuple[int, int]], chart: str, multiplier: float = 1.0) -> list[dict[str, Any]]:
+    return [
+        {"chart_code": chart, "numerator": x, "denominator": n, "multiplier": multiplier, "value": multiplier * x / n}
+        for x, n in pairs
+    ]
+
+
+PAIRS = [(12, 100), (30, 150), (9, 80), (60, 210), (22, 120), (5, 90), (44, 160), (18, 95), (13, 99), (21, 140)]
+
+
+def test_p_chart_has_the_limits_of_each_size_around_sum_over_sum() -> None:
+    points = charts(attribute_points(PAIRS, "p", 100), charts=["p"])
+    centre = sum(x for x, _ in PAIRS) / sum(n for _, n in PAIRS)
+    for point, (_, n) in zip(points, PAIRS, strict=True):
+        assert point["mean"] == pytest.approx(100 * centre, rel=1e-12)
+        reach = 300 * math.sqrt(centre * (1 - centre) / n)
+        assert point["upper_limit"] - point["mean"] == pytest.approx(reach, rel=1e-12)
+        assert point["mean"] - point["near_lower_limit"] == pytest.approx(2 / 3 * reach, rel=1e-12)
+
+
+def test_u_chart_and_xmr_side_by_side() -> None:
+    xmr = [{"series": "x", **point, "chart_code": "xmr"} for point in attribute_points(PAIRS, "xmr", 1000)]
+    both = charts([*attribute_points(PAIRS, "u", 1000), *xmr], charts=["xmr", "u"])
+    u, alone = both[: len(PAIRS)], chart([1000 * x / n for x, n in PAIRS])
+    centre = sum(x for x, _ in PAIRS) / sum(n for _, n in PAIRS)
+    assert [p["upper_limit"] for p in u] == pytest.approx(
+        [1000 * (centre + 3 * math.sqrt(centre / n)) for _, n in PAIRS], rel=1e-12
+    )
+    assert [p["upper_limit"] for p in both[len(PAIRS) :]] == pytest.approx([p["upper_limit"] for p in alone], rel=1e-12)
+
+
+def test_laney_widens_the_limits_by_the_variation_between_points() -> None:
+    plain = charts(attribute_points(PAIRS, "p"), charts=["p"])
+    prime = charts(attribute_points(PAIRS, "p_prime"), charts=["p_prime"])
+    z = [(p["value"] - p["mean"]) / ((p["upper_limit"] - p["mean"]) / 3) for p in plain]
+    sigma_z = sum(abs(a - b) for a, b in itertools.pairwise(z)) / (len(z) - 1) / 1.128
+    assert sigma_z > 1
+    for one, other in zip(plain, prime, strict=True):
+        assert other["sigma_z"] == pytest.approx(sigma_z, rel=1e-9)
+        assert other["upper_limit"] - other["mean"] == pytest.approx(
+            (one["upper_limit"] - one["mean"]) * sigma_z, rel=1e-9
+        )
+
+
+def test_a_proportion_that_never_moves_has_no_reach() -> None:
+    points = charts(attribute_points([(0, 10), (0, 20), (0, 15)], "p_prime"), charts=["p_prime"])
+    assert {p["upper_limit"] for p in points} == {0}
+
+
+def test_limits_are_not_made_from_fewer_than_twelve_points() -> None:
+    with pytest.raises(Exception, match="exceptions"):
+        chart([1, 2, 3], fix_after=11)
+
+
+def test_a_series_can_say_how_many_points_fix_its_limits() -> None:
+    values = VECTORS[0][0]
+    points = charts([{"value": float(v), "limit_count": 12} for v in values], fix_after="limit_count")
+    assert flags(points) == VECTORS[0][2]
+    free = charts([{"value": float(v), "limit_count": None} for v in values], fix_after="cast(limit_count as int)")
+    assert free[0]["mean"] == pytest.approx(sum(values) / len(values))

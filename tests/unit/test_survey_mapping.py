@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sources.survey.mapping import check_survey_mapping, survey_mapping_rows
+from sources.survey.mapping import check_survey_mapping, parse_mapping, survey_mapping_rows
 
 BLOCK = """
 forms:
@@ -92,6 +92,35 @@ def test_supplied_scores_and_reversed_items_have_roles_of_their_own() -> None:
         ("q1", "item_prereversed"),
         ("metric", "score"),
     ]
+
+
+def test_weights_go_with_the_items_that_they_weigh() -> None:
+    block = {"instrument": "gas", "items": {"goal_1": 1}, "weights": {"goal_1_weight": 1}}
+    _, items = survey_mapping_rows("s", mapping(**block))
+    assert [(question, number, role) for _, _, _, question, number, role in items] == [
+        ("goal_1", 1, "item"),
+        ("goal_1_weight", 1, "weight"),
+    ]
+    assert "goal_1_weight" in parse_mapping(mapping(**block)).form("f").readable
+    several = {"instruments": {"gas": {"goal_1": 1}}, "weights": {"gas": {"goal_1_weight": 1}}}
+    assert survey_mapping_rows("s", mapping(**several))[1] == items
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        (
+            {"instruments": {"gas": {"q": 1}}, "weights": {"w": 1}},
+            "write weights: {instrument: {question: item number}}",
+        ),
+        ({"instruments": {"gas": {"q": 1}}, "weights": {"phq9": {"w": 1}}}, "'weights' names instrument 'phq9'"),
+        ({"instrument": "gas", "items": {"q": 1}, "weights": {"w": 0}}, "item number of 'w' must be a whole number"),
+        ({"instrument": "gas", "items": {"q": 1}, "weights": {"q": 1}}, "question 'q' is used twice"),
+        ({"weights": {"w": 1}}, "'weights' needs 'instrument' or 'instruments'"),
+    ],
+)
+def test_weights_that_weigh_nothing_are_told(block: dict[str, Any], words: str) -> None:
+    assert any(words in problem for problem in check_survey_mapping(mapping(**block), has_events=False))
 
 
 def test_events_are_fine_where_surveys_have_them() -> None:

@@ -12,7 +12,8 @@
 {#- Change for the better, whatever the direction; NULL for a profile. -#}
 {% macro gain(first_score, last_score, direction) -%}
     case {{ direction }}
-        when 'lower_better' then {{ first_score }} - {{ last_score }} when 'higher_better' then {{ last_score }} - {{ first_score }}
+        when 'lower_better' then {{ first_score }} - {{ last_score }}
+        when 'higher_better' then {{ last_score }} - {{ first_score }}
     end
 {%- endmacro %}
 
@@ -23,9 +24,11 @@
 
 {#- The least reliable change of a rule: the published one, else 1.96 standard errors of a difference. -#}
 {% macro reliable_change(rule) -%}
-    coalesce(
-        cast({{ rule }}.reliable_change as double),
-        1.96 * {{ difference_error(rule ~ '.reliability_sd', rule ~ '.reliability_coefficient') }}
+    cast(
+        coalesce(
+            cast({{ rule }}.reliable_change as double),
+            1.96 * {{ difference_error(rule ~ '.reliability_sd', rule ~ '.reliability_coefficient') }}
+        ) as decimal(12, 6)
     )
 {%- endmacro %}
 
@@ -41,44 +44,50 @@
 {#-
     Clinical significance of each pair of scores against its own sample (Jacobson and Truax 1991).
     `pairs`: pair_key, measure_key, first_score, last_score, direction_code. `parameters`, one row a measure:
-    measure_key, reliability, functional_mean, functional_sd, percentage_change.
+    measure_key, reliability, functional_mean, functional_sd, improved_share, deteriorated_share.
     The standard deviation is that of the first scores of complete pairs (n − 1). Cut-off c lies between the two
-    populations, weighted by their spread. Both methods sort each pair into one class:
-      rci         recovered: reliably better and across c; improved: reliably better; deteriorated: reliably worse
-      percentage  improved or deteriorated by the stated share of the first score
+    populations, weighted by their spread. Two methods sort each pair into one class:
+      rci_class_code         recovered: reliably better and across c; improved: reliably better; deteriorated: reliably
+                             worse; unchanged
+      percentage_class_code  improved, deteriorated by the stated shares of the first score; unchanged
 -#}
 {% macro clinical_significance(pairs, parameters) -%}
     select
-        j.*,
+        j.pair_key,
+        j.measure_key,
+        j.first_score,
+        j.last_score,
+        j.pair_count,
+        j.first_sd,
+        j.cut_off_score,
+        {{ ratio('j.last_score - j.first_score', 'j.difference_error') }} as rci,
         case
-            when j.rci <= -1.96 then 'deteriorated'
-            when j.rci >= 1.96 and j.is_functional_after and not j.is_functional_before then 'recovered'
-            when j.rci >= 1.96 then 'improved'
-            when j.rci is not null then 'unchanged'
+            when -j.gain_score >= 1.96 * j.difference_error then 'deteriorated'
+            when j.gain_score >= 1.96 * j.difference_error and j.is_across then 'recovered'
+            when j.gain_score >= 1.96 * j.difference_error then 'improved'
+            when j.difference_error > 0 then 'unchanged'
         end as rci_class_code,
         case
-            when j.gain_share >= j.percentage_change then 'improved'
-            when -j.gain_share >= j.percentage_change then 'deteriorated'
+            when j.gain_share >= j.improved_share then 'improved'
+            when -j.gain_share >= j.deteriorated_share then 'deteriorated'
             when j.gain_share is not null then 'unchanged'
         end as percentage_class_code
     from (
         select
             c.*,
-            {{ ratio('c.gain_score', difference_error('c.first_sd', 'c.reliability')) }} as rci,
             {{ ratio('c.gain_score', 'abs(c.first_score)') }} as gain_share,
             case c.direction_code
-                when 'lower_better' then c.first_score < c.cut_off_score when 'higher_better' then c.first_score > c.cut_off_score
-            end as is_functional_before,
-            case c.direction_code
-                when 'lower_better' then c.last_score < c.cut_off_score when 'higher_better' then c.last_score > c.cut_off_score
-            end as is_functional_after
+                when 'lower_better' then c.first_score > c.cut_off_score and c.last_score < c.cut_off_score
+                when 'higher_better' then c.first_score < c.cut_off_score and c.last_score > c.cut_off_score
+            end as is_across
         from (
             select
                 p.*,
-                q.reliability,
-                q.percentage_change,
+                q.improved_share,
+                q.deteriorated_share,
                 s.pair_count,
                 s.first_sd,
+                {{ difference_error('s.first_sd', 'q.reliability') }} as difference_error,
                 {{ gain('p.first_score', 'p.last_score', 'p.direction_code') }} as gain_score,
                 {{ ratio(
                     's.first_sd * q.functional_mean + q.functional_sd * s.first_mean', 's.first_sd + q.functional_sd'
@@ -89,7 +98,7 @@
                 select
                     measure_key,
                     count(*) as pair_count,
-                    {{ ratio('sum(cast(first_score as decimal(28, 12)))', 'count(*)') }} as first_mean,
+                    {{ ratio('sum(cast(first_score as decimal(18, 6)))', 'count(*)') }} as first_mean,
                     {{ sample_sd('cast(first_score as decimal(18, 6))') }} as first_sd
                 from {{ pairs }}
                 where first_score is not null and last_score is not null

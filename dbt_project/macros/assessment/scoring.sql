@@ -38,21 +38,11 @@
 {%- endmacro %}
 
 {#-
-    Goal attainment (Kiresuk and Sherman 1968): 50 + 10 Σwx / √((1 − ρ) Σw² + ρ (Σw)²) with ρ = 0.3, over the goals that
-    were rated. Where all weights are 0, every goal weighs the same.
-    Arguments are sums over rated goals: w the weight, x the level from −2 to 2; `n` counts them.
+    Goal attainment over the goals that were rated (the formula: gas_t_score). Where all weights are 0, every goal weighs
+    the same. Arguments are sums over rated goals: w the weight, x the level from −2 to 2; `n` counts them.
 -#}
 {% macro goal_attainment(sum_wx, sum_ww, sum_w, sum_x, n) -%}
-    (
-        50 + 10 * case
-            when {{ sum_w }} = 0 then {{ ratio(sum_x, 'sqrt(0.7 * ' ~ n ~ ' + 0.3 * ' ~ n ~ ' * ' ~ n ~ ')') }}
-            else
-                {{ ratio(
-                    sum_wx,
-                    'sqrt(0.7 * cast(' ~ sum_ww ~ ' as double) + 0.3 * cast(' ~ sum_w ~ ' as double) * cast(' ~ sum_w ~ ' as double))'
-                ) }}
-        end
-    )
+    case when {{ sum_w }} = 0 then {{ gas_t_score(sum_x, n, n) }} else {{ gas_t_score(sum_wx, sum_w, sum_ww) }} end
 {%- endmacro %}
 
 {#-

@@ -5,19 +5,20 @@
     format's list does not have is `UNMAPPED`, so that it shows and is never taken for something else.
 -#}
 
-{#- Joins the list for `column` of the raw row `r` under the name `map_<column>`. -#}
-{% macro hmis_code_join(list_code, column) -%}
-    left join {{ ref('ref_hmis_code') }} as map_{{ column | lower }}
-        on map_{{ column | lower }}.list_code = '{{ list_code }}'
-        and map_{{ column | lower }}.format_version = r._format_version
-        and map_{{ column | lower }}.source_code = trim(r.{{ column }})
+{#- Joins the list for `column` of the raw row `r` under the name `map_<column>`, unless given another. -#}
+{% macro hmis_code_join(list_code, column, alias=none) -%}
+    {%- set map = alias or 'map_' ~ (column | lower) -%}
+    left join {{ ref('ref_hmis_code') }} as {{ map }}
+        on {{ map }}.list_code = '{{ list_code }}'
+        and {{ map }}.format_version = r._format_version
+        and {{ map }}.source_code = trim(r.{{ column }})
 {%- endmacro %}
 
 {#- The conformed code of `column`, for which `hmis_code_join` joined the list. -#}
-{% macro hmis_conformed(column) -%}
+{% macro hmis_conformed(column, alias=none) -%}
     case
         when coalesce(trim(r.{{ column }}), '') = '' then 'not_collected'
-        else coalesce(map_{{ column | lower }}.conformed_code, 'UNMAPPED')
+        else coalesce({{ alias or 'map_' ~ (column | lower) }}.conformed_code, 'UNMAPPED')
     end
 {%- endmacro %}
 

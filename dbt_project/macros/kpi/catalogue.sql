@@ -31,7 +31,7 @@
         'calendar': {'one_of': ['own', 'hud']},
         'additivity': {'one_of': ['none', 'place', 'place_and_time']},
         'interval_method': {'one_of': ['wilson', 'byar', 't', 'none']},
-        'chart': {'one_of': ['xmr', 'none']},
+        'chart': {'one_of': ['xmr', 'p', 'u', 'p_prime', 'u_prime', 'none']},
         'balancing_kpi': {},
         'owner': {},
         'references': {'list_of': none},
@@ -311,6 +311,11 @@
     {%- if kpi.interval_method not in fitting -%}
         {%- do problems.append(at ~ "interval method '" ~ kpi.interval_method ~ "' does not go with statistic '"
             ~ kpi.statistic ~ "'. Use " ~ fitting | join(' or ') ~ ".") -%}
+    {%- endif -%}
+    {%- set charted = {'p': 'proportion', 'p_prime': 'proportion', 'u': 'rate', 'u_prime': 'rate'} -%}
+    {%- if charted.get(kpi.chart, kpi.statistic) != kpi.statistic -%}
+        {%- do problems.append(at ~ "chart '" ~ kpi.chart ~ "' is for a " ~ charted[kpi.chart] ~ ", not for a "
+            ~ kpi.statistic ~ ". Use xmr.") -%}
     {%- endif -%}
 {%- endmacro %}
 

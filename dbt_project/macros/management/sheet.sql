@@ -12,6 +12,11 @@
     {{ try_decimal('r.' ~ column, precision, scale) }}
 {%- endmacro %}
 
+{#- A number if it lies on its scale, else NULL: it is never turned into the nearest one. -#}
+{% macro within(number, lowest, highest) -%}
+    case when {{ number }} between {{ lowest }} and {{ highest }} then {{ number }} end
+{%- endmacro %}
+
 {#- yes, true, y or 1; no, false, n or 0; anything else, and nothing, is not known. -#}
 {% macro sheet_flag(column) -%}
     case

@@ -25,19 +25,3 @@
         ) }}
     end)
 {%- endmacro %}
-
-{#-
-    Control limits of a funnel plot for a proportion at a centre p0 and a denominator n (the closed form of the inverse
-    Wilson limits), clipped to [0, 1].
--#}
-{% macro funnel_lower(centre, n, confidence) -%}
-    (case when {{ n }} > 0 and {{ centre }} is not null then greatest(
-        0e0, {{ centre }} - {{ z_quantile(confidence) }} * sqrt({{ ratio(centre ~ " * (1e0 - " ~ centre ~ ")", n) }})
-    ) end)
-{%- endmacro %}
-
-{% macro funnel_upper(centre, n, confidence) -%}
-    (case when {{ n }} > 0 and {{ centre }} is not null then least(
-        1e0, {{ centre }} + {{ z_quantile(confidence) }} * sqrt({{ ratio(centre ~ " * (1e0 - " ~ centre ~ ")", n) }})
-    ) end)
-{%- endmacro %}

@@ -16,14 +16,8 @@
     end)
 {%- endmacro %}
 
-{#- Where a proportion lies in a funnel: low998, low95, within, high95 or high998; NULL without a denominator. -#}
-{% macro funnel_band(proportion, centre, n) -%}
-    (case
-        when {{ proportion }} is null or {{ centre }} is null then null
-        when {{ proportion }} < {{ funnel_lower(centre, n, '99.8') }} then 'low998'
-        when {{ proportion }} > {{ funnel_upper(centre, n, '99.8') }} then 'high998'
-        when {{ proportion }} < {{ funnel_lower(centre, n, '95') }} then 'low95'
-        when {{ proportion }} > {{ funnel_upper(centre, n, '95') }} then 'high95'
-        else 'within'
-    end)
+{#- Distance from the median in units of the median absolute deviation, as Oflog publishes it: no factor 1.4826, not signed
+    by direction. NULL where more than half of the values are the same. -#}
+{% macro mad_score(value, median, mad) -%}
+    {{ ratio(value ~ " - " ~ median, mad) }}
 {%- endmacro %}

@@ -1,112 +1,158 @@
--- Organisations beside each other, by KPI and period: rank, quartile, median of the others, and place in the funnel.
--- The centre of a funnel is the sum of numerators over the sum of denominators, never a mean of rates.
-with member as (
+-- Organisations beside their peers, by measure and period: rank, quartile, median of the others, place in the funnel, and
+-- change since the year before.
+with benchmark as (
     select
-        k.kpi_id,
-        k.version,
-        'all' as peer_group_code,
-        k.period_type_code,
-        k.period_start_on,
-        k.period_end_on,
-        k.level_key as organisation_id,
-        k.value,
-        k.numerator,
-        k.denominator,
-        d.direction,
-        d.multiplier,
-        d.statistic_code
-    from {{ ref('fct_kpi') }} as k
-    inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
-    where k.level_code = 'organisation'
-        and k.slice_code = 'all'
-        and k.period_type_code in ('quarter', 'financial_year', 'rolling12')
-        and d.statistic_code in ('proportion', 'ratio', 'rate', 'mean', 'median', 'quantile')
-        and k.value is not null
-        and k.is_period_complete
-        and not k.is_below_minimum
+        b.*,
+        row_number() over (order by benchmark_key asc nulls last) as group_number
+    from {{ ref('fct_benchmark') }} as b
 ),
 
+member as (
+    select
+        m.*,
+        g.group_number,
+        g.benchmark_key,
+        g.peer_count,
+        g.median as group_median,
+        g.mad,
+        g.is_dominated as is_group_dominated,
+        {{ ratio('g.centre', 'm.multiplier') }} as centre,
+        case when g.is_over_dispersed then g.tau_squared end as tau_squared,
+        floor({{ ratio('g.peer_count', 2) }}) as half
+    from {{ compared_figures() }} as m
+    inner join benchmark as g
+        on m.comparison_key = g.comparison_key and m.peer_group_code = g.peer_group_code
+        and m.subject_code = g.subject_code and m.period_start_on = g.period_start_on
+        and m.period_end_on = g.period_end_on
+),
+
+-- What ranks need and no more: the rest is joined again afterwards, rather than sorted along.
 ranked as (
     select
         m.*,
-        count(*) over peers as peer_count,
-        rank() over (
-            partition by kpi_id, version, peer_group_code, period_type_code, period_start_on order by value asc nulls last
-        ) as value_rank,
-        row_number() over (
-            partition by kpi_id, version, peer_group_code, period_type_code, period_start_on
-            order by value asc nulls last, organisation_id asc nulls last
-        ) as value_position,
+        rank() over (partition by group_number order by value asc nulls last) as value_rank,
         count(*) over (
-            partition by kpi_id, version, peer_group_code, period_type_code, period_start_on, value
-        ) as tie_count,
-        sum(numerator) over peers as peer_numerator,
-        sum(denominator) over peers as peer_denominator,
-        max(denominator) over peers as largest_denominator
-    from member as m
-    window peers as (partition by kpi_id, version, peer_group_code, period_type_code, period_start_on)
+            partition by group_number order by value asc nulls last range between current row and current row
+        ) as tie_count
+    from (select group_number, series_key, value, half from member) as m
 ),
 
 -- The values in the middle of the list; without the organisation itself the middle is one of them or between two.
-middled as (
+middle as (
     select
-        r.*,
-        floor({{ ratio('peer_count', 2) }}) as half,
-        mod(peer_count, 2) = 0 as is_even,
-        {%- for offset in [0, 1, 2] %}
-        max(case when value_position = floor({{ ratio('peer_count', 2) }}) + {{ offset }} then value end) over (
-            partition by kpi_id, version, peer_group_code, period_type_code, period_start_on
-        ) as middle_{{ offset }}{{ "," if not loop.last }}
+        group_number
+        {%- for offset in [0, 1, 2] %},
+        max(case when half + {{ offset }} >= value_rank and half + {{ offset }} < value_rank + tie_count then value end)
+            as middle_{{ offset }}
         {%- endfor %}
-    from ranked as r
+    from ranked
+    group by group_number
 ),
 
-centred as (
+-- Of a group that was found for one organisation only that one is shown.
+grouped as (
     select
-        m.*,
+        g.*,
+        r.value_rank,
+        r.tie_count,
         case
-            when statistic_code = 'proportion' then {{ ratio('peer_numerator', 'peer_denominator') }}
-        end as centre,
-        case when statistic_code = 'proportion' then {{ ratio('numerator', 'denominator') }} end as proportion,
-        cast(denominator as double) as n,
-        case
-            when is_even then case when value_position > half then middle_0 else middle_1 end
+            when mod(g.peer_count, 2) = 0 then case when r.value_rank > g.half then m.middle_0 else m.middle_1 end
             else {{ ratio(
-                "(case when value_position > half then middle_0 else middle_1 end"
-                ~ " + case when value_position > half + 1 then middle_1 else middle_2 end)", 2
+                "(case when r.value_rank > g.half then m.middle_0 else m.middle_1 end"
+                ~ " + case when r.value_rank > g.half + 1 then m.middle_1 else m.middle_2 end)", 2
             ) }}
         end as median_of_others
-    from middled as m
+    from member as g
+    inner join ranked as r on g.group_number = r.group_number and g.series_key = r.series_key
+    inner join middle as m on g.group_number = m.group_number
+    where g.subject_code in ('all', g.level_key)
+),
+
+limited as (
+    select
+        g.*,
+        {%- for name, confidence in [('95', '95'), ('998', '99.8')] %}
+        {%- for side, proportion_limit, ratio_limit in [
+            ('lower', funnel_lower, ratio_funnel_lower), ('upper', funnel_upper, ratio_funnel_upper)
+        ] %}
+        multiplier * case
+            when funnel_code = 'proportion' then {{ proportion_limit('centre', 'n', confidence, tau_squared='tau_squared') }}
+            when funnel_code = 'ratio' then
+                centre * {{ ratio_limit('(n * centre)', confidence, tau_squared='tau_squared') }}
+        end as funnel{{ name }}_{{ side }},
+        {%- endfor %}
+        {%- endfor %}
+        multiplier * {{ ratio('x', 'n') }} as counted_value
+    from grouped as g
+),
+
+year_before as (
+    select
+        series_key,
+        {{ add_months('period_start_on', 12) }} as next_start_on,
+        {{ add_days(add_months(add_days('period_end_on', 1), 12), -1) }} as next_end_on,
+        value,
+        cast(numerator as double) as x,
+        cast(denominator as double) as n
+    from {{ ref('benchmark_series') }}
+    where is_comparable
 )
 
 select
-    kpi_id,
-    version,
-    cast(peer_group_code as string) as peer_group_code,
-    period_type_code,
-    period_start_on,
-    period_end_on,
-    organisation_id,
-    value,
-    numerator,
-    denominator,
-    cast(peer_count as int) as peer_count,
+    l.benchmark_key,
+    l.series_key,
+    l.origin_code,
+    l.publication_code,
+    l.measure_id,
+    l.method_version,
+    l.kpi_id,
+    l.version,
+    l.level_code,
+    l.level_key,
+    case when l.origin_code = 'own' then l.level_key end as organisation_id,
+    l.slice_code,
+    l.slice_value,
+    l.peer_group_code,
+    l.subject_code,
+    l.period_type_code,
+    l.period_start_on,
+    l.period_end_on,
+    l.is_last_period,
+    l.direction,
+    l.value,
+    l.numerator,
+    l.denominator,
+    cast(l.peer_count as int) as peer_count,
     -- Five peers for a median, eight for quartiles (domain §5.8); the organisation itself is no peer of its own.
-    case when peer_count - 1 >= 5 then median_of_others end as median_of_others,
-    case when peer_count - 1 >= 8 then
+    case when l.peer_count - 1 >= 5 then l.median_of_others end as median_of_others,
+    case when l.peer_count - 1 >= 8 then
         case
-            when direction < 0 then 5 - cast({{ quantile_group('value_rank', 'peer_count', 4) }} as int)
-            else cast({{ quantile_group('value_rank', 'peer_count', 4) }} as int)
+            when l.direction < 0 then 5 - cast({{ quantile_group('l.value_rank', 'l.peer_count', 4) }} as int)
+            else cast({{ quantile_group('l.value_rank', 'l.peer_count', 4) }} as int)
         end
     end as quartile_number,
-    case when peer_count - 1 >= 8 then
-        {{ percentile_rank('(value_rank - 1)', 'tie_count', 'peer_count', 'direction') }}
+    case when l.peer_count - 1 >= 8 then
+        {{ percentile_rank('(l.value_rank - 1)', 'l.tie_count', 'l.peer_count', 'l.direction') }}
     end as percentile_rank,
-    multiplier * centre as centre,
-    {%- for name, confidence in [('95', '95'), ('998', '99.8')] %}
-    multiplier * {{ funnel_lower('centre', 'n', confidence) }} as funnel{{ name }}_lower,
-    multiplier * {{ funnel_upper('centre', 'n', confidence) }} as funnel{{ name }}_upper,
-    {%- endfor %}
-    cast({{ funnel_band('proportion', 'centre', 'n') }} as string) as funnel_band_code,
-    coalesce(cast(largest_denominator as double) > 0.85e0 * cast(peer_denominator as double), false) as is_group_dominated
-from centred
+    {{ mad_score('l.value', 'l.group_median', 'l.mad') }} as mad_score,
+    l.multiplier * l.centre as centre,
+    l.funnel95_lower,
+    l.funnel95_upper,
+    l.funnel998_lower,
+    l.funnel998_upper,
+    cast({{ funnel_band(
+        'l.counted_value', 'l.funnel998_lower', 'l.funnel95_lower', 'l.funnel95_upper', 'l.funnel998_upper'
+    ) }} as string) as funnel_band_code,
+    l.tau_squared is not null as is_over_dispersed,
+    l.is_group_dominated,
+    b.value as value_before,
+    l.value - b.value as change,
+    case when l.funnel_code = 'proportion' then
+        l.multiplier * {{ difference_lower('l.x', 'l.n', 'b.x', 'b.n', '95') }}
+    end as change95_lower,
+    case when l.funnel_code = 'proportion' then
+        l.multiplier * {{ difference_upper('l.x', 'l.n', 'b.x', 'b.n', '95') }}
+    end as change95_upper
+from limited as l
+left join year_before as b
+    on l.series_key = b.series_key and l.period_start_on = b.next_start_on and l.period_end_on = b.next_end_on

@@ -1,34 +1,49 @@
--- Monthly series of KPIs as XmR charts. Points that can't be compared (incomplete, stale, too few, provisional) are left
--- out; limits are fixed after the first twelve points, so that later signals don't move them.
-with series as (
+-- Series over time as control charts. Points that can't be compared (incomplete, stale, too few, provisional) are left
+-- out. Limits begin anew only where somebody decided so.
+with decision as (
     select
-        k.kpi_id,
-        k.version,
-        k.level_code,
-        k.level_key,
-        k.period_start_on as point_on,
-        k.value,
-        d.direction
-    from {{ ref('fct_kpi') }} as k
-    inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
-    where d.chart_code = 'xmr'
-        and k.slice_code = 'all'
-        and k.period_type_code = 'month'
-        and k.level_code in ('region', 'organisation', 'service_type')
-        and k.value is not null
-        and k.is_period_complete
-        and not k.is_provisional
-        and not k.is_below_minimum
+        measure_id,
+        entity_code,
+        rebased_on,
+        max(reason) as reason,
+        row_number() over (partition by measure_id, entity_code order by rebased_on asc nulls last) as decision_number,
+        lead(rebased_on) over (partition by measure_id, entity_code order by rebased_on asc nulls last) as next_rebased_on
+    from {{ source('ops', 'spc_rebase') }}
+    group by measure_id, entity_code, rebased_on
+),
+
+series as (
+    select
+        s.*,
+        s.period_start_on as point_on,
+        coalesce(d.decision_number, 0) + 1 as segment_number,
+        d.reason as segment_reason
+    from {{ ref('benchmark_series') }} as s
+    left join decision as d
+        on s.measure_id = d.measure_id and s.level_key = d.entity_code
+        and s.period_start_on >= d.rebased_on and s.period_start_on < coalesce(d.next_rebased_on, date '9999-12-31')
+    where s.chart_code <> 'none' and s.is_comparable and not s.is_provisional
+),
+
+-- What a chart needs and no more: the rest is joined again afterwards, rather than sorted along.
+point as (
+    select
+        series_key, segment_number, point_on, value, numerator, denominator, multiplier, chart_code, limit_point_count
+    from series
 ),
 
 charted as (
-    select * from {{ xmr('series', ['kpi_id', 'version', 'level_code', 'level_key'], fix_after=12) }} as chart
+    select *
+    from {{ spc(
+        'point', ['series_key', 'segment_number'], charts=['xmr', 'p', 'u', 'p_prime', 'u_prime'],
+        fix_after='limit_point_count'
+    ) }} as chart
 ),
 
 -- A target holds from its period on, and only if it was set before the month began.
 targeted as (
-    select c.kpi_id, c.version, c.level_code, c.level_key, c.point_on, cast(t.target_value as double) as target
-    from charted as c
+    select c.series_key, c.point_on, cast(t.target_value as double) as target
+    from series as c
     inner join {{ ref('fct_target') }} as t
         on c.kpi_id = t.kpi_id
         and c.level_code = t.level_code
@@ -36,36 +51,48 @@ targeted as (
         and c.point_on >= t.period_start_on
         and c.point_on >= t.set_on
     qualify row_number() over (
-        partition by c.kpi_id, c.version, c.level_code, c.level_key, c.point_on
+        partition by c.series_key, c.point_on
         order by t.period_start_on desc nulls last, t.set_on desc nulls last, t.period_type_code asc nulls last,
             t.target_value asc nulls last
     ) = 1
 )
 
 select
-    c.kpi_id,
-    c.version,
-    c.level_code,
-    c.level_key,
-    c.point_on as period_start_on,
+    s.series_key,
+    s.origin_code,
+    s.publication_code,
+    s.measure_id,
+    s.method_version,
+    s.kpi_id,
+    s.version,
+    s.level_code,
+    s.level_key,
+    s.slice_code,
+    s.slice_value,
+    s.period_type_code,
+    s.period_start_on,
+    s.period_end_on,
+    cast(s.segment_number as int) as segment_number,
+    s.segment_reason,
     cast(c.point_number as int) as point_number,
-    c.value,
+    s.value,
+    cast(s.chart_code as string) as chart_code,
     c.moving_range,
     c.is_baseline,
     c.mean,
     c.mean_moving_range,
+    c.sigma_z,
     c.lower_limit,
     c.upper_limit,
     c.near_lower_limit,
     c.near_upper_limit,
-    sum(case when c.is_baseline then 1 else 0 end) over (
-        partition by c.kpi_id, c.version, c.level_code, c.level_key
-    ) < 12 as is_trial,
+    c.is_near as is_near_limit,
+    c.baseline_count < 12 as is_trial,
     cast(c.rule_code as string) as rule_code,
-    cast({{ xmr_variation('c.rule_sign', 'c.direction') }} as string) as variation_code,
+    cast(c.rule_sign as int) as rule_sign,
+    cast({{ spc_variation('c.rule_sign', 's.direction') }} as string) as variation_code,
     t.target,
-    cast({{ xmr_assurance('c.lower_limit', 'c.upper_limit', 't.target', 'c.direction') }} as string) as assurance_code
+    cast({{ spc_assurance('c.lower_limit', 'c.upper_limit', 't.target', 's.direction') }} as string) as assurance_code
 from charted as c
-left join targeted as t
-    on c.kpi_id = t.kpi_id and c.version = t.version and c.level_code = t.level_code and c.level_key = t.level_key
-    and c.point_on = t.point_on
+inner join series as s on c.series_key = s.series_key and c.point_on = s.point_on
+left join targeted as t on c.series_key = t.series_key and c.point_on = t.point_on

@@ -30,6 +30,8 @@ select
     case when t.value_status in ('shown', 'rounded') then cast({{ rounded('m.percentile_rank', '0') }} as int) end
         as percentile_rank,
     case when t.value_status in ('shown', 'rounded') then m.funnel_band_code end as funnel_band_code,
+    g.is_over_dispersed,
+    {{ rounded('g.phi', '2') }} as phi,
     case
         when t.value_status not in ('shown', 'rounded') then t.value_status
         when g.is_dominated then 'suppressed'
@@ -41,11 +43,10 @@ select
     t.disclosure_profile_code
 from {{ ref('fct_benchmark_member') }} as m
 inner join {{ ref('fct_benchmark') }} as g
-    on m.kpi_id = g.kpi_id and m.version = g.version and m.peer_group_code = g.peer_group_code
-    and m.period_type_code = g.period_type_code and m.period_start_on = g.period_start_on
-    and m.period_end_on = g.period_end_on
+    on m.benchmark_key = g.benchmark_key
 inner join {{ ref('pub_kpi_timeseries') }} as t
     on m.kpi_id = t.kpi_id and m.version = t.version and t.level_code = 'organisation'
     and m.organisation_id = t.level_key and t.slice_code = 'all'
     and m.period_type_code = t.period_type_code and m.period_start_on = t.period_start_on
 cross join profile
+where m.origin_code = 'own'

@@ -6,6 +6,7 @@ select
     r.collection_stage_code,
     r.disability_type_code,
     r.response_code,
+    r.is_indefinite_code,
     {{ provenance('r') }}
 from {{ ref('in_case__health_status') }} as r
 {{ join_person_and_episode('r') }}

@@ -9,6 +9,8 @@ select
     r.earned_amount,
     coalesce(r.has_income_code = 'no' and r.total_monthly_income > 0, false)
     or coalesce(r.has_income_code = 'yes' and r.total_monthly_income = 0, false) as is_contradictory,
+    coalesce(r.has_income_code = 'no' and r.income_source_count > 0, false)
+    or coalesce(r.has_income_code = 'yes' and r.income_source_count = 0, false) as is_source_contradictory,
     {{ provenance('r') }}
 from {{ ref('in_case__income') }} as r
 {{ join_person_and_episode('r') }}

@@ -1,8 +1,14 @@
+-- An objective may stand for single KPIs or for a whole category of them.
+with kpi as (
+    select distinct kpi_id, category_code from {{ ref('kpi_definition') }}
+)
+
 select
-    l.objective_link_key,
+    {{ hash_key(['l.objective_link_key', 'kpi.kpi_id']) }} as objective_kpi_key,
     l.objective_key,
     o.objective_key is not null as is_objective_known,
-    upper(l.linked_code) as kpi_id,
+    l.linked_type_code,
+    coalesce(kpi.kpi_id, upper(l.linked_code)) as kpi_id,
     kpi.kpi_id is not null as is_kpi_known,
     l.weight,
     l.valid_from_on,
@@ -10,5 +16,10 @@ select
     {{ provenance('l') }}
 from {{ ref('in_management__objective_link') }} as l
 left join {{ ref('in_management__objective') }} as o on l.objective_key = o.objective_key
-left join (select distinct kpi_id from {{ ref('kpi_definition') }}) as kpi on upper(l.linked_code) = kpi.kpi_id
-where l.linked_type_code = 'kpi'
+left join kpi
+    on (l.linked_type_code = 'kpi' and upper(l.linked_code) = kpi.kpi_id)
+    or (l.linked_type_code = 'kpi_category' and lower(l.linked_code) = kpi.category_code)
+-- A category that no KPI is of yet is known all the same; there is nothing to show for it.
+left join {{ ref('ref_measure_kind') }} as kind
+    on l.linked_type_code = 'kpi_category' and lower(l.linked_code) = kind.category_code
+where l.linked_type_code in ('kpi', 'kpi_category') and (kind.category_code is null or kpi.kpi_id is not null)

@@ -29,13 +29,10 @@ mission as (
 ),
 
 measured as (
-    select
-        link.objective_key,
-        count(*) as kpi_count
-    from {{ ref('in_management__objective_link') }} as link
-    inner join (select distinct kpi_id from {{ ref('kpi_definition') }}) as kpi on upper(link.linked_code) = kpi.kpi_id
-    where link.linked_type_code = 'kpi'
-    group by link.objective_key
+    select objective_key, count(distinct kpi_id) as kpi_count
+    from {{ ref('bridge_objective_kpi') }}
+    where is_kpi_known
+    group by objective_key
 )
 
 select

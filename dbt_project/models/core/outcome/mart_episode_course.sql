@@ -1,7 +1,6 @@
--- Closed episodes with what all their measures together come to, by the rule of the programme that the region file names,
--- else of the default one. Measures of one
--- thing stand for each other: of a group only the one of the lowest rank that was taken at the start is judged (Talking
--- Therapies: the anxiety measure made for the problem, else GAD-7).
+-- Closed episodes with what all their measures together come to, by the rule of the programme that the region file
+-- names, else of the default one. Measures of one thing stand for each other: of a group only the one of the lowest rank
+-- that was taken is judged (Talking Therapies: the anxiety measure made for the problem, else GAD-7).
 --   eligible        the service measured outcomes when the episode ended, and saw the person on more than one day
 --   finished        a course: measured by the programme at least once, and seen on more than one day
 --   case at start   any measure at caseness; not at caseness: finished and none

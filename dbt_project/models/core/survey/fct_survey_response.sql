@@ -11,7 +11,7 @@ with experience as (
         on i.instrument_code = b.instrument_code
         and i.instrument_version = b.instrument_version
         and i.headline_scale_code = b.scale_code
-    where i.use_code = 'experience' and i.is_current
+    where i.use_code = 'experience'
     group by i.instrument_code, i.instrument_version
 ),
 

@@ -31,6 +31,7 @@ select
     s.start_on,
     final_exit.end_on,
     final_exit.destination_code,
+    final_exit.destination_detail_code,
     final_exit.destination_class_code,
     coalesce(final_exit.is_destination_excluded, false) as is_destination_excluded,
     s.move_in_on,

@@ -9,10 +9,10 @@ select
     r.statement is not null as has_statement,
     {{ sheet_text('framework_code') }} as framework_code,
     {{ sheet_text('node_code') }} as node_code,
-    cast({{ try_int('r.importance') }} as int) as importance_score,
+    cast({{ within(try_int('r.importance'), 0, 10) }} as int) as importance_score,
     {{ sheet_code('goal_intent', 'intent_code') }} as intent_code,
     {{ sheet_number('weight', 9, 4) }} as weight,
-    cast({{ try_int('r.baseline_level') }} as int) as baseline_level,
+    cast({{ within(try_int('r.baseline_level'), -2, 2) }} as int) as baseline_level,
     {{ sheet_code('goal_status', 'status_code') }} as status_code,
     {{ try_date('r.closed_on') }} as closed_on,
     case

@@ -6,6 +6,7 @@ select
     s.collection_stage_code,
     s.has_income_code,
     s.total_monthly_income,
+    s.income_source_count,
     s.has_earned_income_code,
     s.earned_amount,
     s.has_benefits_code,

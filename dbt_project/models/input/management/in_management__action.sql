@@ -14,3 +14,9 @@ select
     {{ sheet_text('cycle_code') }} as cycle_code,
     {{ sheet_provenance() }}
 {{ sheet_rows('action', has_scheme=false) }}
+-- The organisation itself may send what a region's plan has, too: one of them is enough.
+qualify row_number() over (
+    partition by action_key
+    order by (named.organisation_id is null) asc nulls last, r._source_id asc nulls last, r._file asc nulls last,
+        r._row_number asc nulls last
+) = 1

@@ -12,7 +12,7 @@ select
     {{ sheet_text('team_code') }} as team_code,
     {{ sheet_text('domain_code') }} as domain_code,
     {{ sheet_text('statement_code') }} as statement_code,
-    {{ sheet_number('score_current', 9, 4) }} as score_current,
-    {{ sheet_number('score_ideal', 9, 4) }} as score_ideal,
+    {{ within(sheet_number('score_current', 9, 4), 1, 5) }} as score_current,
+    {{ within(sheet_number('score_ideal', 9, 4), 1, 5) }} as score_ideal,
     {{ sheet_provenance() }}
 {{ sheet_rows('culture') }}

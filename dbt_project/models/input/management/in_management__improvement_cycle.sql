@@ -16,3 +16,9 @@ select
     {{ try_date('r.decided_on') }} as decided_on,
     {{ sheet_provenance() }}
 {{ sheet_rows('improvement_cycle', has_scheme=false) }}
+-- The organisation itself may send what a region's plan has, too: one of them is enough.
+qualify row_number() over (
+    partition by cycle_key
+    order by (named.organisation_id is null) asc nulls last, r._source_id asc nulls last, r._file asc nulls last,
+        r._row_number asc nulls last
+) = 1

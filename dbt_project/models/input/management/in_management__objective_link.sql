@@ -13,3 +13,9 @@ select
     {{ try_date('r.valid_to_on') }} as valid_to_on,
     {{ sheet_provenance() }}
 {{ sheet_rows('objective_link', has_scheme=false) }}
+-- The organisation itself may send what a region's plan has, too: one of them is enough.
+qualify row_number() over (
+    partition by objective_link_key
+    order by (named.organisation_id is null) asc nulls last, r._source_id asc nulls last, r._file asc nulls last,
+        r._row_number asc nulls last
+) = 1

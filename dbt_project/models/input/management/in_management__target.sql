@@ -14,3 +14,10 @@ select
     {{ try_date('r.set_on') }} as set_on,
     {{ sheet_provenance() }}
 {{ sheet_rows('target', has_scheme=false) }}
+-- The same target, spelt in two ways, is one.
+qualify row_number() over (
+    partition by
+        r._source_id, named.organisation_id, kpi_id, target_level_code, entity_type_code, entity_code, period_type_code,
+        period_start_on, set_on
+    order by r._file desc nulls last, r._row_number desc nulls last
+) = 1

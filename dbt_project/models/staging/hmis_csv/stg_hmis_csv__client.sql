@@ -31,6 +31,8 @@ select
     {{ hmis_conformed('DOBDataQuality') }} as birth_date_quality_code,
     {{ hmis_conformed('SSNDataQuality') }} as national_id_quality_code,
     {{ hmis_conformed('NameDataQuality') }} as name_quality_code,
+    -- Landing masks names; a missing one stays missing.
+    r.FirstName is not null and r.LastName is not null as is_name_given,
     case
         when r._format_version = 'FY2020' then {{ hmis_conformed('Gender') }}
         when
@@ -55,6 +57,32 @@ select
         when trim(r.MidEastNAfrican) = '1' then 'middle_eastern_or_north_african'
         else {{ hmis_conformed('RaceNone') }}
     end as ethnicity_code,
+    -- The answers one by one, as the sender asked them: reports to the funder count these.
+    case
+        when r._format_version = 'FY2020' then {{ hmis_conformed('Gender', 'map_gender_identity') }}
+        when trim(r.Questioning) = '1' then 'questioning'
+        when
+            trim(r.NoSingleGender) = '1' or trim(r.NonBinary) = '1' or trim(r.CulturallySpecific) = '1'
+            or trim(r.DifferentIdentity) = '1'
+            or (
+                (trim(r.Female) = '1' or trim(r.Woman) = '1') and (trim(r.Male) = '1' or trim(r.Man) = '1')
+            )
+            then 'no_single_gender'
+        when trim(r.Transgender) = '1' then 'transgender'
+        when trim(r.Female) = '1' or trim(r.Woman) = '1' then 'female'
+        when trim(r.Male) = '1' or trim(r.Man) = '1' then 'male'
+        else {{ hmis_conformed('GenderNone') }}
+    end as gender_code,
+    case
+        when r.race_count > 0 or (r._format_version = 'FY2024' and r.is_hispanic) then 'given'
+        else {{ hmis_conformed('RaceNone') }}
+    end as race_answer_code,
+    case
+        when r._format_version <> 'FY2024' then {{ hmis_conformed('Ethnicity') }}
+        when r.is_hispanic then 'yes'
+        when r.race_count > 0 then 'no'
+        else {{ hmis_conformed('RaceNone') }}
+    end as is_hispanic_code,
     {{ hmis_conformed('VeteranStatus') }} as veteran_status_code,
     {{ try_timestamp('r.DateCreated') }} as created_at,
     {{ try_timestamp('r.DateUpdated') }} as updated_at,
@@ -64,6 +92,8 @@ from counted as r
 {{ hmis_code_join('national_id_quality', 'SSNDataQuality') }}
 {{ hmis_code_join('name_quality', 'NameDataQuality') }}
 {{ hmis_code_join('gender', 'Gender') }}
+{{ hmis_code_join('gender_identity', 'Gender', 'map_gender_identity') }}
+{{ hmis_code_join('yes_no', 'Ethnicity') }}
 {{ hmis_code_join('none_reason', 'GenderNone') }}
 {{ hmis_code_join('none_reason', 'RaceNone') }}
 {{ hmis_code_join('veteran', 'VeteranStatus') }}

@@ -5,6 +5,10 @@ select
     {{ hmis_text('Destination') }} as destination_code,
     case
         when coalesce(trim(r.Destination), '') = '' then 'not_collected'
+        else coalesce(situation.situation_detail_code, 'UNMAPPED')
+    end as destination_detail_code,
+    case
+        when coalesce(trim(r.Destination), '') = '' then 'not_collected'
         else coalesce(situation.situation_class_code, 'UNMAPPED')
     end as destination_class_code,
     coalesce(situation.is_destination_excluded, false) as is_destination_excluded,

@@ -1,3 +1,7 @@
+{%- set sources = [
+    'Earned', 'Unemployment', 'SSI', 'SSDI', 'VADisabilityService', 'VADisabilityNonService', 'PrivateDisability',
+    'WorkersComp', 'TANF', 'GA', 'SocSecRetirement', 'Pension', 'ChildSupport', 'Alimony', 'OtherIncomeSource',
+] -%}
 select
     {{ hmis_text('IncomeBenefitsID') }} as income_code,
     {{ hmis_text('EnrollmentID') }} as episode_code,
@@ -6,6 +10,11 @@ select
     {{ hmis_conformed('DataCollectionStage') }} as collection_stage_code,
     {{ hmis_conformed('IncomeFromAnySource') }} as has_income_code,
     {{ try_decimal('r.TotalMonthlyIncome') }} as total_monthly_income,
+    cast(
+        {%- for column in sources %}
+        case when trim(r.{{ column }}) = '1' then 1 else 0 end{{ ' +' if not loop.last }}
+        {%- endfor %} as int
+    ) as income_source_count,
     {{ hmis_conformed('Earned') }} as has_earned_income_code,
     {{ try_decimal('r.EarnedAmount') }} as earned_amount,
     {{ hmis_conformed('BenefitsFromAnySource') }} as has_benefits_code,

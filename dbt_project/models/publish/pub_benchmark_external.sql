@@ -1,0 +1,28 @@
+-- Figures that others published, as they published them: what they hid stays hidden, with its status.
+select
+    publication_code,
+    method_version,
+    comparability_code,
+    measure_id,
+    measure_name,
+    kpi_id,
+    organisation_code,
+    organisation_name,
+    level_code,
+    slice_type_code,
+    slice_code,
+    period_type_code,
+    period_start_on,
+    period_end_on,
+    period_label,
+    value,
+    status_code as value_status,
+    value_lower,
+    value_upper,
+    numerator,
+    denominator,
+    unit_code,
+    direction,
+    statistic_code,
+    source_id
+from {{ ref('fct_benchmark_external') }}

@@ -1,0 +1,98 @@
+"""HUD's reports of a project of the sample, as the command line writes them."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from orchestration.report import ReportError, performance_report, system_measures
+from orchestration.warehouse import connect
+from tests.flow.conftest import Run
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("sample")]
+
+START, END = date(2023, 10, 1), date(2024, 9, 30)
+
+
+@pytest.fixture(scope="module")
+def project(undisturbed: Run) -> tuple[str, str, int]:
+    """Source, ProjectID and number of people of the project that served most in the period."""
+    with connect(undisturbed.region.warehouse_path, read_only=True) as connection:
+        found = connection.execute(
+            "SELECT s.source_id, s.service_code, count(DISTINCT e.source_person_key) AS n FROM core.dim_service AS s "
+            "JOIN core.fct_episode AS e USING (service_key) WHERE e.start_on <= ? AND coalesce(e.end_on >= ?, true) "
+            "GROUP BY ALL ORDER BY n DESC, s.source_id, s.service_code LIMIT 1",
+            [END, START],
+        ).fetchone()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def tables(
+    undisturbed: Run, project: tuple[str, str, int], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, list[str]]]:
+    """Table → name of a row → its cells."""
+    source, code, _people = project
+    written = performance_report(undisturbed.region, code, START, END, tmp_path_factory.mktemp("report"), source)
+    return {path.stem: _rows(path) for path in written}
+
+
+def test_a_report_has_every_table_and_counts_who_was_served(
+    project: tuple[str, str, int], tables: dict[str, dict[str, list[str]]]
+) -> None:
+    assert len(tables) == 17
+    assert tables["Q5a"]["1. Persons served"] == [str(project[2])]
+    assert project[2] > 20
+
+
+def test_the_tables_of_a_report_agree_with_each_other(tables: dict[str, dict[str, list[str]]]) -> None:
+    persons = {name: int(cells[0]) for name, cells in tables["Q5a"].items()}
+    everyone, leavers = persons["1. Persons served"], persons["5. Leavers"]
+    assert leavers + persons["8. Stayers"] == everyone
+    for table in ("Q7a", "Q11", "Q10d", "Q22a1"):
+        parts, total = _split(tables[table])
+        assert sum(parts) == total == everyone, table
+    destinations = tables["Q23c"]
+    totals = [int(destinations[f"{part}z. Total"][0]) for part in "abcd"]
+    assert sum(totals) == int(destinations["e. Total"][0]) == leavers
+    assert all(totals), "people of the sample go to every kind of destination"
+
+
+def test_what_cannot_be_reported_is_said(undisturbed: Run, project: tuple[str, str, int], tmp_path: Path) -> None:
+    source, code, _people = project
+    with pytest.raises(ReportError, match="no project 0815"):
+        performance_report(undisturbed.region, "0815", START, END, tmp_path, None)
+    with pytest.raises(ReportError, match="first of a month"):
+        performance_report(undisturbed.region, code, date(2023, 10, 2), END, tmp_path, source)
+    with pytest.raises(ReportError, match="before"):
+        system_measures(undisturbed.region, END, START, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_system_measures_are_of_every_homelessness_system(undisturbed: Run, tmp_path: Path) -> None:
+    path = system_measures(undisturbed.region, START, END, tmp_path)
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = {(row["source_id"], row["question"], row["cell"]): float(row["value"]) for row in csv.DictReader(file)}
+    sources = {source for source, _question, _cell in cells}
+    assert len(sources) > 1
+    for source in sources:
+        sheltered = [cells[source, "3.2", cell] for cell in ("C2", "C3", "C4", "C5")]
+        assert max(sheltered[1:]) <= sheltered[0] <= sum(sheltered[1:])
+        if (source, "1a", "C2") in cells:
+            assert cells[source, "1b", "E2"] >= cells[source, "1a", "E2"] * 0.99
+
+
+def _rows(path: Path) -> dict[str, list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row[0]: row[1:] for row in list(csv.reader(file))[1:]}
+
+
+def _split(table: dict[str, list[str]]) -> tuple[list[int], int]:
+    """The parts of a table and its total, in its first column; what comes after the total is another count."""
+    names = list(table)
+    end = next(number for number, name in enumerate(names) if name.endswith("Total"))
+    return [int(table[name][0]) for name in names[:end]], int(table[names[end]][0])

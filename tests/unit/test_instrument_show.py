@@ -1,0 +1,62 @@
+"""`trigpoint instrument list` and `show`: everything that a definition says is there to be read."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestration.cli import app
+from orchestration.instruments import read_instruments
+
+WIDE = {"COLUMNS": "400", "NO_COLOR": "1"}
+
+
+def shown(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["instrument", *arguments], env=WIDE)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_every_instrument_is_listed() -> None:
+    lines = shown("list").splitlines()
+    assert [line.split()[0] for line in lines[1:] if line[1] != " "] == [i.code for i in read_instruments()]
+
+
+@pytest.mark.parametrize("code", [i.code for i in read_instruments()])
+def test_a_page_names_source_licence_marks_and_vectors(code: str) -> None:
+    instrument = next(i for i in read_instruments() if i.code == code)
+    page = shown("show", code)
+    told = [
+        *(instrument.source, instrument.licence.holder, instrument.licence.terms),
+        *(scale.code for scale in instrument.scales),
+        *(band.code for band in instrument.bands),
+        *(rule.source for rule in instrument.rules),
+        *(f"{key}  " for key in instrument.unverified),
+        *instrument.unverified.values(),
+        *(vector.name for vector in instrument.vectors),
+    ]
+    assert [text for text in told if text not in page] == []
+
+
+def test_what_is_not_verified_is_marked() -> None:
+    page = shown("show", "core_10")
+    assert "general knowledge of Barkham and others 2013 [unverified]" in page
+    assert "rule of general" in page
+    assert "unverified" not in shown("show", "eq5d3l")
+
+
+def test_a_version_by_name() -> None:
+    assert "Personal Outcome Measures" in shown("show", "pom", "--version", "2017")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], "no instrument 'nope'; there are ascot_sct4, "),
+        (["phq9", "--version", "9"], "no version '9' of phq9; there are 1"),
+    ],
+)
+def test_what_is_not_there_is_a_sentence(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(app, ["instrument", "show", *arguments], env=WIDE)
+    assert result.exit_code == 2
+    assert words in result.output
