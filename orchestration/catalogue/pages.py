@@ -23,6 +23,7 @@ from orchestration.catalogue.figures import (
     Grade,
     Kpi,
     KpiFigures,
+    Row,
     read_figures,
     read_grades,
     read_kpis,
@@ -233,6 +234,7 @@ def kpi_page(
         ("compared", "Organisations beside each other", _comparison(figures, grades, names)),
         ("each", f"Trend of each {_entity_of(figures)}", _each(figures)),
         ("target", "Distance to target", _targets(figures)),
+        ("published", "Beside published figures", _published(figures)),
         ("groups", "Groups of people", _groups(figures)),
         ("definition", "Definition", _definition(kpi, kpis, names)),
     ]
@@ -540,6 +542,54 @@ def _targets(figures: KpiFigures) -> str:
     )
     table = html_table("Distance to target", ("Whose", "Period", "Value", "Target", "Gap", "Judgement"), rows)
     return f"{table}<p>A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown.</p>"
+
+
+def _published(figures: KpiFigures) -> str:
+    """The latest own figures beside what others published."""
+    kpi = figures.kpi
+    rows = [
+        (
+            "",
+            [
+                ("Whose", escape(r["level_name"] if r["level_code"] != "region" else f"{r['level_name']} (region)")),
+                ("Value", _own_value(r, kpi) + _small(escape(_period_of_row(r, "period")))),
+                ("Published", escape(_published_value(r, kpi)) + _small(escape(_published_by(r)))),
+                ("Difference", escape(_difference(r, kpi))),
+                ("Reading", escape(words.DIFFERENCES.get(r["difference_code"] or "", ""))),
+                ("Comparable", escape(words.COMPARABILITIES.get(r["comparability_code"], r["comparability_code"]))),
+            ],
+        )
+        for r in figures.published
+    ]
+    return _filled_table("Beside published figures", rows) if rows else ""
+
+
+def _own_value(row: Row, kpi: Kpi) -> str:
+    if row["value"] is None:
+        return f'<span class="hidden">{words.STATUSES.get(row["value_status"], (row["value_status"],))[0]}</span>'
+    return escape(words.quantity(row["value"], kpi.unit))
+
+
+def _published_value(row: Row, kpi: Kpi) -> str:
+    value = row["published_value"]
+    return "" if value is None else words.quantity(value, kpi.unit)
+
+
+def _published_by(row: Row) -> str:
+    whose = row["published_organisation_name"] or row["published_organisation_code"]
+    return f"{whose}, {row['publication_code']}, {_period_of_row(row, 'published')}"
+
+
+def _period_of_row(row: Row, name: str) -> str:
+    return words.period(row["period_type_code"], row[f"{name}_start_on"], row[f"{name}_end_on"])
+
+
+def _difference(row: Row, kpi: Kpi) -> str:
+    difference = row["difference"]
+    if difference is None:
+        return ""
+    sign = "+" if difference > 0 else ""
+    return sign + words.quantity(difference, "points" if kpi.unit == "percent" else kpi.unit)
 
 
 def _groups(figures: KpiFigures) -> str:

@@ -46,6 +46,16 @@ BANDS = {
     "high95": "above the 95 % limit",
     "high998": "above the 99.8 % limit",
 }
+COMPARABILITIES = {
+    "exact": "same method",
+    "similar": "similar method",
+    "indicative": "another method: an indication",
+}
+DIFFERENCES = {
+    "higher": "higher: the whole 95 % interval lies above",
+    "lower": "lower: the whole 95 % interval lies below",
+    "similar": "not told apart from chance",
+}
 DIRECTIONS = {1: "higher is better", -1: "lower is better", 0: "neither high nor low is better"}
 UNITS = {
     "percent": "per cent",

@@ -16,7 +16,7 @@ from orchestration.catalogue import About, charts, pages, scale, words, write_ca
 from orchestration.catalogue.figures import read_figures, read_kpis
 from orchestration.catalogue.style import STYLE as CATALOGUE_STYLE
 from orchestration.html_page import STYLE as BASE_STYLE
-from tests.published_tables import FIGURE, HIDDEN, KPI, PLACE, Row, months, published, year
+from tests.published_tables import FIGURE, HIDDEN, KPI, PLACE, PUBLISHED, Row, months, published, year
 
 ABOUT = About("Demo region", "2025-10-03-abc", "2025-10-03")
 NAMES = ["ash", "birch", "cedar", "daisy", "elm", "fern", "gorse", "hazel", "iris"]
@@ -257,6 +257,17 @@ def test_a_trend_is_of_the_finest_periods_that_can_mostly_be_shown() -> None:
     none = [row | HIDDEN for row in months(3)]
     text = page(none)
     assert "3 hidden" in text and '<svg class="chart"' not in text
+
+
+def test_own_figures_stand_beside_published_ones() -> None:
+    poisoned = {"level_key": "ash", "level_code": "organisation", "level_name": "Ash", "value_status": "suppressed",
+                "value": 77_123.0, "difference": 77_124.0, "difference_code": "higher"}  # fmt: skip
+    text = page(months(3), beside=[PUBLISHED, PUBLISHED | poisoned])
+    section = text[text.index('<h2 id="published">') : text.index('<h2 id="definition">')]
+    for said in ("England, housing_atlas, Apr 2023 – Mar 2024", "+6 points", "similar method", "higher: the whole"):
+        assert said in section
+    assert "77,12" not in section and '<span class="hidden">hidden</span>' in section
+    assert 'id="published"' not in page(months(3))
 
 
 # What is hidden -----------------------------------------------------------------------------------------------------
