@@ -32,6 +32,8 @@ from orchestration.catalogue.scale import number
 from orchestration.catalogue.style import STYLE
 from orchestration.html_page import document, escape, html_row, html_table
 
+FOLDER = "catalogue"
+"""Of a release."""
 INDEX = "index.html"
 Cell = tuple[str, str]
 """Header and content, as HTML."""
@@ -75,7 +77,7 @@ class Names:
 
 def write_catalogue(release: Path, served: str, about: About) -> list[Path]:
     """Write the catalogue of a release from its served tables. Returns the files, the index first."""
-    folder = release / "catalogue"
+    folder = release / FOLDER
     folder.mkdir()
     with duckdb.connect(str(release / served), read_only=True) as connection:
         connection.execute("SET threads = 1")  # the whole is small: a second thread only costs
