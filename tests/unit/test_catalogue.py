@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.catalogue import About, charts, pages, scale, words, write_catalogue
+from orchestration.catalogue import About, charts, pages, pieces, scale, words, write_catalogue
 from orchestration.catalogue.figures import read_figures, read_kpis
 from orchestration.catalogue.style import STYLE as CATALOGUE_STYLE
 from orchestration.html_page import STYLE as BASE_STYLE
@@ -355,7 +355,7 @@ def html_escaped(text: str) -> str:
 
 
 def test_ids_that_look_alike_keep_pages_of_their_own() -> None:
-    names = pages.Names()
+    names = pieces.Names()
     listed = ["A/b", "a b", "a-b", "../../etc", "é", "ü", ""]
     files = [names.organisation(id) for id in listed]
     assert len(set(files)) == len(listed)
