@@ -1,6 +1,6 @@
 """Times the KPI and benchmark layers on made facts, beside one hand-written GROUP BY a fact.
 
-    python -m benchmarks.kpi_layer [--organisations 200] [--months 60] [--services 3] [--episodes 10]
+    python -m benchmarks.kpi_layer [--organisations 200] [--months 60] [--services 3] [--episodes 10] [--keep FOLDER]
 
 What belongs here: building the layers through dbt on facts of a size, and watching time and memory. What does not: the
 facts (``kpi_facts``). Nothing here asserts a time.
@@ -48,8 +48,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kpi_layer", description=__doc__.splitlines()[0])
     for name, value in (("organisations", 200), ("months", 60), ("services", 3), ("episodes", 10)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--keep", type=Path, help="folder to keep the warehouse in; default: a temporary one")
     options = parser.parse_args()
     size = Size(options.organisations, options.services, options.months, options.episodes)
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        _measure(options.keep, size)
+        return
     with tempfile.TemporaryDirectory() as folder:
         _measure(Path(folder), size)
 
