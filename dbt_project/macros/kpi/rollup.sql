@@ -113,6 +113,16 @@
     {{ return(ordered) }}
 {%- endmacro %}
 
+{#- Groups whose slots are whole numbers alone, and the others: lists that are not empty. -#}
+{% macro kpi_parts_by_slots(groups) -%}
+    {%- set whole, mixed = [], [] -%}
+    {%- for group in groups -%}
+        {%- set types = kpi_group_columns(group).values() | map(attribute='type') | unique | list -%}
+        {%- do (whole if types == ['bigint'] else mixed).append(group) -%}
+    {%- endfor -%}
+    {{ return([whole, mixed] | select | list) }}
+{%- endmacro %}
+
 {#- A group's columns by slot: slot to [name, column]. -#}
 {% macro kpi_by_slot(group) -%}
     {%- set by_slot = {} -%}

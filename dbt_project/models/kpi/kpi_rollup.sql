@@ -4,14 +4,19 @@
 {#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}
 {%- set slots = kpi_slots(groups) -%}
-{%- set rolled = groups | selectattr('is_rolled') | list %}
+{%- set rolled = groups | selectattr('is_rolled') | list -%}
+{#- Facts that only count, and facts that also sum amounts: most of the rows need no wide decimals. -#}
+{%- set parts = kpi_parts_by_slots(groups | rejectattr('is_rolled') | list) %}
 {%- if groups %}
-with series as (
-    {{ kpi_series_rows(groups) }}
+with
+{% for part in parts %}
+{%- set own_slots = kpi_slots(part) %}
+series_{{ loop.index }} as (
+    {{ kpi_series_rows(part) }}
 ),
 
 -- From atoms to levels, by month.
-months as (
+months_{{ loop.index }} as (
     select
         a.atom_group,
         s.level_code,
@@ -24,11 +29,11 @@ months as (
         a.slice_code,
         a.slice_value,
         a.month_on,
-        {%- for slot in slots %}
+        {%- for slot in own_slots %}
         sum(a.{{ slot }}) as {{ slot }}{{ "," if not loop.last }}
         {%- endfor %}
     from {{ ref('kpi_atom') }} as a
-    inner join (select distinct atom_group, level_code, slice_code from series) as s
+    inner join (select distinct atom_group, level_code, slice_code from series_{{ loop.index }}) as s
         on a.atom_group = s.atom_group and a.slice_code = s.slice_code
     cross join {{ source('ops', 'region') }} as r
     group by 1, 2, 3, 4, 5, 6
@@ -36,7 +41,7 @@ months as (
 
 -- To periods: financial years and quarters of the entity's own calendar (the region's where an entity has none) or HUD's,
 -- months and rolling years of any. Of a stock, the last month counts.
-periods as (
+periods_{{ loop.index }} as (
     select
         m.atom_group,
         m.level_code,
@@ -46,11 +51,11 @@ periods as (
         p.period_type_code,
         p.period_start_on,
         p.period_end_on,
-        {%- for slot, type in slots.items() %}
+        {%- for slot, type in own_slots.items() %}
         cast(sum(m.{{ slot }}) as {{ type }}) as {{ slot }}{{ "," if not loop.last }}
         {%- endfor %}
-    from months as m
-    inner join series as s
+    from months_{{ loop.index }} as m
+    inner join series_{{ loop.index }} as s
         on m.atom_group = s.atom_group and m.level_code = s.level_code and m.slice_code = s.slice_code
     cross join {{ source('ops', 'region') }} as region
     cross join {{ source('ops', 'run_context') }} as as_of
@@ -71,7 +76,8 @@ periods as (
     group by
         m.atom_group, m.level_code, m.level_key, m.slice_code, m.slice_value,
         p.period_type_code, p.period_start_on, p.period_end_on
-)
+){{ "," if not loop.last }}
+{% endfor %}
 {%- for group in rolled %},
 
 rolled_{{ loop.index }} as (
@@ -79,10 +85,16 @@ rolled_{{ loop.index }} as (
 )
 {%- endfor %}
 
+{% for part in parts %}
+{%- set own_slots = kpi_slots(part) %}
 select
     atom_group, level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on,
-    {{ slots.keys() | join(', ') }}
-from periods
+    {%- for slot, type in slots.items() %}
+    {% if slot in own_slots %}{{ slot }}{% else %}cast(null as {{ type }}) as {{ slot }}{% endif %}{{ "," if not loop.last }}
+    {%- endfor %}
+from periods_{{ loop.index }}
+{{ "union all" if not loop.last }}
+{%- endfor %}
 {%- for group in rolled %}
 {%- set own = kpi_by_slot(group) %}
 union all
