@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "ref_instrument_member": (
         *("instrument_code", "instrument_version", "scale_code", "basis_code", "stage", "member_code", "factor"),
-        "has_weights",
+        *("has_weights", "is_weighed"),
     ),
     "ref_score_lookup": (
         *("instrument_code", "instrument_version", "scale_code", "member_code", "raw_total", "score"),
@@ -183,6 +183,7 @@ def _member_rows(instrument: Instrument) -> Iterator[Row]:
                 "member_code": member,
                 "factor": m.factor(member),
                 "has_weights": m.weights(member) is not None,
+                "is_weighed": m.scale.method == "goal_attainment",
             }
 
 
