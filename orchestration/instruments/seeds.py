@@ -60,7 +60,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 def compiled(folder: Path = DEFINITIONS) -> dict[str, str]:
     """The text of every seed file, by name. Raises ``InstrumentError``."""
     instruments = read_instruments(folder)
-    programmes = read_programmes(folder, instruments)
+    programmes = read_programmes(folder)
     return {f"{name}.csv": as_csv(COLUMNS[name], rows) for name, rows in seed_rows(instruments, programmes).items()}
 
 
