@@ -96,6 +96,8 @@ select
     cast(case
         when coverage_code = 'none' then 'no_data'
         when statistic_code in ('proportion', 'ratio', 'rate', 'mean', 'effect_size', 'median', 'quantile') and n = 0 then 'no_denominator'
+        -- One pair, or first scores that are all alike, have no spread to measure a gain by.
+        when statistic_code = 'effect_size' and {{ effect_size('x', 'n', 'spread_total', 'square_total') }} is null then 'no_denominator'
         else 'computed'
     end as string) as status_code,
     cast(coverage_code as string) as coverage_code,
