@@ -67,11 +67,13 @@ def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
         return
     connector = connectors()[source.kind]
     readable = 0
+    stated: list[str] = []
     for path in deliveries:
         try:
-            with open_delivery(path) as delivery:
+            with open_delivery(path, source.limits.of_delivery) as delivery:
                 facts = connector.inspect(delivery, source.mapping)
             readable += 1
+            stated += [facts.stated_at] if facts.stated_at else []
         except RefusedError as error:
             yield Finding(
                 "warning", source.id, f"{path.name} will be refused: {error.message.rstrip('.')}. {error.fix}"
@@ -79,7 +81,7 @@ def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
         except OSError as error:
             yield Finding("error", source.id, f"{path.name} can't be read: {error.strerror}; check its permissions")
     if readable:
-        stated = f", the last one exported {facts.stated_at}" if facts.stated_at else ""
-        yield Finding("ok", source.id, f"{readable} of {len(deliveries)} deliveries readable{stated}")
+        last = f", the last one exported {max(stated)}" if stated else ""
+        yield Finding("ok", source.id, f"{readable} of {len(deliveries)} deliveries readable{last}")
     else:
         yield Finding("error", source.id, f"none of {len(deliveries)} deliveries can be used")

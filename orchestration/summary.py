@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.catalogue import FOLDER, INDEX
 from orchestration.region import Region
 from orchestration.runner import RunOutcome
 from orchestration.warehouse import connect
@@ -35,6 +36,7 @@ def summarise(region: Region, outcome: RunOutcome) -> RenderableType:
         grid.add_row("checks", _checks(connection))
         grid.add_row("KPIs published", _kpis(connection))
     grid.add_row("release", _shown(outcome.release))
+    grid.add_row("to read", _shown(outcome.release / FOLDER / INDEX))
     head = f"Published {outcome.release.name}" if outcome.is_new else f"Nothing changed since {outcome.release.name}"
     return Group(Text(head, style="bold"), grid, Text(), *_next(region, outcome))
 

@@ -122,6 +122,11 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def text_literal(text: str) -> str:
+    """An SQL text, for statements that take no parameters; a folder may have a quote in its name."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def parsed_date(column: str) -> str:
     """SQL: a landed text as DATE, as the macro ``try_date`` reads it: ISO or m/d/yyyy, with or without a time."""
     day = f"split_part(split_part(trim({column}, ' \t'), ' ', 1), 'T', 1)"
@@ -154,7 +159,7 @@ def configure(connection: duckdb.DuckDBPyConnection, temp_directory: Path) -> No
     connection.execute("SET preserve_insertion_order = false")
     # A load is hundreds of small commits: writing the log out after every 16 MB of it would take a third of its time.
     connection.execute("SET checkpoint_threshold = '1GB'")
-    connection.execute(f"SET temp_directory = '{temp_directory.as_posix()}'")
+    connection.execute(f"SET temp_directory = {text_literal(temp_directory.as_posix())}")
     connection.execute("SET enable_progress_bar = false")
 
 

@@ -84,6 +84,31 @@ PLACE: Row = {
     "percentile_rank": 55,
     "funnel_band_code": "within",
 }
+PUBLISHED: Row = {
+    "kpi_id": "OC-12",
+    "version": 1,
+    "level_code": "region",
+    "level_key": "demo",
+    "level_name": "Demo region",
+    "period_type_code": "financial_year",
+    "period_start_on": date(2024, 4, 1),
+    "period_end_on": date(2025, 3, 31),
+    "value": 50.0,
+    "value_status": "rounded",
+    "source_id": "atlas",
+    "publication_code": "housing_atlas",
+    "comparability_code": "similar",
+    "measure_id": "exits",
+    "published_level_code": "national",
+    "published_organisation_code": "E92",
+    "published_organisation_name": "England",
+    "published_start_on": date(2023, 4, 1),
+    "published_end_on": date(2024, 3, 31),
+    "published_value": 44.0,
+    "is_same_period": False,
+    "difference": 6.0,
+    "difference_code": "higher",
+}
 HIDDEN: Row = {"value": None, "numerator": None, "denominator": None, "value_status": "suppressed",
                "numerator_status": "suppressed", "denominator_status": "suppressed"}  # fmt: skip
 
@@ -112,6 +137,7 @@ def published(
     kpis: Sequence[Row] = (KPI,),
     places: Sequence[Row] = (),
     grades: Sequence[Row] = (),
+    beside: Sequence[Row] = (),
 ) -> duckdb.DuckDBPyConnection:
     """A connection to tables that hold these rows."""
     connection = duckdb.connect()
@@ -121,6 +147,7 @@ def published(
         "pub_kpi_timeseries": figures,
         "pub_benchmark": places,
         "pub_data_quality": grades,
+        "pub_external_comparison": beside,
     }
     for table, listed in rows.items():
         columns = _columns()[table]

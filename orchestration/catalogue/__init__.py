@@ -8,6 +8,7 @@ mark goes on a picture, so what the release hides stays hidden.
 script, read on a phone and on paper, and say in words what their pictures show. The same tables give the same bytes.
 """
 
-from orchestration.catalogue.pages import About, write_catalogue
+from orchestration.catalogue.pages import write_catalogue
+from orchestration.catalogue.pieces import FOLDER, INDEX, About
 
-__all__ = ["About", "write_catalogue"]
+__all__ = ["FOLDER", "INDEX", "About", "write_catalogue"]

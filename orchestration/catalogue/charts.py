@@ -45,7 +45,12 @@ _BAND_MARKS = {"within": "common_cause", "low95": "edge", "high95": "edge"}
 
 
 def trend(kpi: Kpi, series: Sequence[Figure], *, name: str, title: str, text: str) -> str:
-    """A series over time, with the mean, limits, target and signals that it has; periods not shown are marked below."""
+    """A series over time, with the mean, limits, target and signals that it has; periods not shown are marked below.
+
+    Empty where nothing can be shown.
+    """
+    if not any(f.is_shown for f in series):
+        return ""
     height, bottom = 250, 200
     x = _time_scale(series, _LEFT + 6, WIDTH - _RIGHT - 6)
     y = Scale(*_value_domain(kpi, _all_values(series)), bottom, _TOP)
@@ -161,7 +166,7 @@ def peers(
             whiskers.append(f"M{at(x(f.ci95_lower))} {at(py)}H{at(x(f.ci95_upper))}")
         marks.append(shape_path("circle", x(f.value or 0.0), py, 3.4 if named else 2.2))
         if named:
-            labels.append((left - 4, py + 4, short(f"{numbers[f.level_key]}. {f.level_name}", 22)))
+            labels.append((left - 4, py + 4, short(f"{numbers[f.level_key]}. {f.level_name}", 21)))
     parts += [_path("whisker", "".join(whiskers)), _path("mark plain", "".join(marks)), _labels(labels, "end", "name")]
     return _picture(name, title, text, bottom + 26, parts)
 
@@ -179,8 +184,12 @@ def key_line(kind: str) -> str:
 
 
 def funnel_mark(compared: Compared, kpi: Kpi) -> str:
-    """How an organisation is marked in a funnel: only what lies outside 99.8 % is a signal."""
-    band = compared.place.get("funnel_band_code") or "within"
+    """How an organisation is marked in the funnel of all."""
+    return band_mark(compared.place.get("funnel_band_code") or "within", kpi)
+
+
+def band_mark(band: str, kpi: Kpi) -> str:
+    """How a place in a funnel is marked: only what lies outside 99.8 % is a signal."""
     if not band.endswith("998"):
         return _BAND_MARKS.get(band, "common_cause")
     side = 1 if band.startswith("high") else -1

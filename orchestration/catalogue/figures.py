@@ -126,6 +126,8 @@ class KpiFigures:
     """Latest figure of region and organisations that has a target."""
     groups: Sequence[Figure]
     """Latest figures of the region by breakdown."""
+    published: Sequence[Row]
+    """Latest figures of region and organisations beside what others published: rows of ``pub_external_comparison``."""
 
 
 @dataclass(frozen=True)
@@ -143,17 +145,26 @@ class Grade:
 
 _COLUMNS = ", ".join(f"t.{field.name}" for field in fields(Figure))
 
-# The finest period that a KPI exists for, and the level whose entities stand beside each other.
+# A trend is of the finest kind of period of which at least half can be shown for the region, else of the one with most;
+# and it has a level whose entities stand beside each other.
 _SHAPE = """
-    SELECT c.kpi_id, c.version, c.base_slice_code,
-           arg_min(t.period_type_code, array_position(['month', 'quarter', 'financial_year', 'rolling12'],
-               t.period_type_code)) AS period_type_code,
-           arg_min(t.level_code, array_position(['organisation', 'funder', 'programme', 'service_type', 'source'],
-               t.level_code)) FILTER (t.level_code <> 'region') AS entity_level_code
-    FROM pub.pub_kpi_catalogue AS c
-    JOIN pub.pub_kpi_timeseries AS t
-        ON c.kpi_id = t.kpi_id AND c.version = t.version AND c.base_slice_code = t.slice_code
-    GROUP BY ALL
+    WITH periods AS (
+        SELECT c.kpi_id, c.version, c.base_slice_code, t.period_type_code,
+               array_position(['month', 'quarter', 'financial_year', 'rolling12'], t.period_type_code) AS fineness,
+               coalesce(avg((t.value IS NOT NULL)::INT)
+                   FILTER (t.level_code = 'region' AND t.is_period_complete), 0) AS shown_share,
+               arg_min(t.level_code, array_position(['organisation', 'funder', 'programme', 'service_type', 'source'],
+                   t.level_code)) FILTER (t.level_code <> 'region') AS entity_level_code
+        FROM pub.pub_kpi_catalogue AS c
+        JOIN pub.pub_kpi_timeseries AS t
+            ON c.kpi_id = t.kpi_id AND c.version = t.version AND c.base_slice_code = t.slice_code
+        GROUP BY ALL
+    )
+    SELECT * FROM periods
+    QUALIFY row_number() OVER (
+        PARTITION BY kpi_id, version
+        ORDER BY CASE WHEN shown_share >= 0.5 THEN fineness ELSE 10 - 5 * shown_share END, fineness
+    ) = 1
 """
 _SERIES = f"""
     WITH shape AS ({_SHAPE}),
@@ -224,6 +235,17 @@ _GROUPS = f"""
     WHERE t.level_code = 'region'
     ORDER BY t.kpi_id, t.version, t.slice_code, t.slice_value = 'unknown', t.slice_value
 """
+_PUBLISHED = """
+    SELECT *
+    FROM pub.pub_external_comparison
+    QUALIFY row_number() OVER (
+        PARTITION BY kpi_id, version, level_code, level_key, source_id, measure_id, published_level_code,
+            published_organisation_code
+        ORDER BY is_same_period DESC, period_end_on DESC, period_type_code, period_start_on
+    ) = 1
+    ORDER BY kpi_id, version, measure_id, source_id, published_level_code, published_organisation_code,
+        level_code DESC, level_name, level_key
+"""
 _GRADES = f"""
     SELECT {", ".join(field.name for field in fields(Grade))}
     FROM pub.pub_data_quality
@@ -258,6 +280,9 @@ def read_figures(connection: duckdb.DuckDBPyConnection, kpis: Sequence[Kpi]) -> 
     for row in _rows(connection, _PLACES):
         of_kpi = places.setdefault((row["kpi_id"], row["version"]), {})
         of_kpi.setdefault(row["organisation_id"], {})[row["peer_group_code"]] = _place(row)
+    published: dict[tuple[str, int], list[Row]] = {}
+    for row in _rows(connection, _PUBLISHED):
+        published.setdefault((row["kpi_id"], row["version"]), []).append(_beside(row))
     for kpi in kpis:
         of_kpi = places.get(kpi.key, {})
         yield KpiFigures(
@@ -267,6 +292,7 @@ def read_figures(connection: duckdb.DuckDBPyConnection, kpis: Sequence[Kpi]) -> 
             compared=[Compared(figure, of_kpi.get(figure.level_key, {})) for figure in compared.take(kpi)],
             targets=targets.take(kpi),
             groups=groups.take(kpi),
+            published=published.get(kpi.key, []),
         )
 
 
@@ -316,6 +342,12 @@ def _place(row: Row) -> Row:
     if row["value_status"] in SHOWN and row["peer_status"] != "suppressed":
         return row
     return {name: row[name] for name in _SAID_OF_HIDDEN}
+
+
+def _beside(row: Row) -> Row:
+    if row["value_status"] in SHOWN:
+        return row
+    return dict(row) | dict.fromkeys(("value", "ci95_lower", "ci95_upper", "difference", "difference_code"))
 
 
 class _Stream:

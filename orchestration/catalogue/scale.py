@@ -52,8 +52,10 @@ def domain(values: Iterable[float], floor: float | None = None, ceiling: float |
     if low == high:
         reach = max(abs(low) * 0.1, 1.0)
         low, high = low - reach, high + reach
-    step = step_of(high - low, 5)
-    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    # Widened to whole steps, the extent may ask for longer ones.
+    for _ in range(2):
+        step = step_of(high - low, 5)
+        low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     low = low if floor is None else max(low, floor)
     high = high if ceiling is None else min(high, ceiling)
     return (low, high) if low < high else (low, low + step)

@@ -27,8 +27,8 @@ margin:0 .35rem .25rem 0;color:var(--quiet);white-space:nowrap}
 .glance dd small{color:var(--quiet);font-size:.9rem;display:block}
 .overview{margin:0}
 @media (min-width:44.01rem){.overview table{table-layout:fixed}
-.overview th:nth-child(2){width:10rem}.overview th:nth-child(3){width:11.5rem}.overview th:nth-child(4){width:10rem}
-.overview th:nth-child(5){width:13rem}}
+.overview th:nth-child(2){width:10rem}.overview th:nth-child(3){width:11.5rem}.overview th:nth-child(4){width:11.5rem}
+.overview th:nth-child(5){width:12rem}}
 .pair{display:grid;grid-template-columns:1fr;gap:1rem 2rem;align-items:start}
 figure{margin:.5rem 0;min-width:0}
 figcaption{font-weight:600}
@@ -82,6 +82,7 @@ summary{cursor:pointer;color:var(--link);padding:.3rem 0}
 .definition dt{color:var(--quiet)}
 .definition dd{margin:0;overflow-wrap:anywhere}
 @media (max-width:44rem){
+.chart text{font-size:13px}
 .definition{grid-template-columns:1fr;gap:0}
 .definition dd{margin:0 0 .6rem}
 .plain,.plain tbody{display:table;width:auto}

@@ -46,6 +46,16 @@ BANDS = {
     "high95": "above the 95 % limit",
     "high998": "above the 99.8 % limit",
 }
+COMPARABILITIES = {
+    "exact": "same method",
+    "similar": "similar method",
+    "indicative": "another method: an indication",
+}
+DIFFERENCES = {
+    "higher": "higher: the whole 95 % interval lies above",
+    "lower": "lower: the whole 95 % interval lies below",
+    "similar": "not told apart from chance",
+}
 DIRECTIONS = {1: "higher is better", -1: "lower is better", 0: "neither high nor low is better"}
 UNITS = {
     "percent": "per cent",
@@ -244,9 +254,11 @@ def peers_text(kpi: Kpi, compared: Sequence[Compared]) -> str:
     if not ordered:
         return "No organisation's figure can be shown for this period."
     best, worst = ordered[0].figure, ordered[-1].figure
+    if len(ordered) == 1:
+        return f"Only one organisation's figure can be shown: {best.level_name} {shown(best, kpi.unit)}."
     order = "from the best" if kpi.direction else "from the highest"
     text = f"{len(ordered)} organisations in order {order}: {best.level_name} {shown(best, kpi.unit)}"
-    text += f" to {worst.level_name} {shown(worst, kpi.unit)}." if len(ordered) > 1 else "."
+    text += f" to {worst.level_name} {shown(worst, kpi.unit)}."
     place = next((c.place for c in ordered if c.place.get("median") is not None), {})
     if place:
         text += f" Median {quantity(place['median'], kpi.unit)}"

@@ -32,9 +32,9 @@ def test_a_release_is_published_and_latest_points_to_it(undisturbed: Run) -> Non
     assert latest(undisturbed.region) == undisturbed.outcome.release.resolve()
     manifest = read_manifest(undisturbed.outcome.release)
     assert manifest["status"] == "internal"
-    assert {"parquet/pub_kpi_timeseries.parquet", "dictionary.csv", "kpi_catalogue.csv", "quality/checks.csv"} <= {
-        file["name"] for file in manifest["files"]
-    }
+    files = {file["name"] for file in manifest["files"]}
+    assert {"parquet/pub_kpi_timeseries.parquet", "dictionary.csv", "kpi_catalogue.csv", "quality/checks.csv"} <= files
+    assert {"catalogue/index.html", "catalogue/kpi-oc-12-v1.html", "catalogue/organisation-harbour.html"} <= files
 
 
 def test_what_is_served_is_pub_only_and_every_column_is_described(undisturbed: Run) -> None:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.catalogue import About, charts, pages, scale, words, write_catalogue
+from orchestration.catalogue import About, charts, pages, pieces, scale, words, write_catalogue
 from orchestration.catalogue.figures import read_figures, read_kpis
 from orchestration.catalogue.style import STYLE as CATALOGUE_STYLE
 from orchestration.html_page import STYLE as BASE_STYLE
-from tests.published_tables import FIGURE, HIDDEN, KPI, PLACE, Row, months, published, year
+from tests.published_tables import FIGURE, HIDDEN, KPI, PLACE, PUBLISHED, Row, months, published, year
 
 ABOUT = About("Demo region", "2025-10-03-abc", "2025-10-03")
 NAMES = ["ash", "birch", "cedar", "daisy", "elm", "fern", "gorse", "hazel", "iris"]
@@ -230,6 +230,46 @@ def test_a_large_group_is_drawn_without_names_but_listed() -> None:
     assert text.count('<a href="organisation-organisation-') == 60
 
 
+def test_narrower_groups_give_each_member_its_place() -> None:
+    small = {"peer_group_code": "small_shelters", "organisation_id": "ash", "median_of_others": 44.5, "peer_count": 6,
+             "quartile_number": None, "percentile_rank": None}  # fmt: skip
+    hidden = small | {"organisation_id": "birch", "peer_status": "suppressed"}
+    text = page(compared(), places=[*places(), PLACE | small, PLACE | hidden])
+    narrower = text[text.index("Narrower groups of peers") :]
+    assert "small shelters" in narrower and "44.5" in narrower
+    assert narrower.count('<span class="hidden">hidden</span>') == 3, "median, quartile and funnel of the second"
+    assert "Narrower groups" not in page(compared(), places=places())
+
+
+def test_a_trend_is_of_the_finest_periods_that_can_mostly_be_shown() -> None:
+    period = {"period_type_code": "quarter"}
+    quarters = [
+        FIGURE | period | {"period_start_on": date(2023, month, 1), "period_end_on": date(2023, month + 2, 28)}
+        for month in (1, 4, 7)
+    ]
+    few = months(9)
+    for row in few[:6]:
+        row |= HIDDEN
+    assert charted([*few, *quarters]).region[0][0].period_type_code == "quarter"
+    few[5] |= FIGURE
+    few[4] |= FIGURE
+    assert charted([*few, *quarters]).region[0][0].period_type_code == "month"
+    none = [row | HIDDEN for row in months(3)]
+    text = page(none)
+    assert "3 hidden" in text and '<svg class="chart"' not in text
+
+
+def test_own_figures_stand_beside_published_ones() -> None:
+    poisoned = {"level_key": "ash", "level_code": "organisation", "level_name": "Ash", "value_status": "suppressed",
+                "value": 77_123.0, "difference": 77_124.0, "difference_code": "higher"}  # fmt: skip
+    text = page(months(3), beside=[PUBLISHED, PUBLISHED | poisoned])
+    section = text[text.index('<h2 id="published">') : text.index('<h2 id="definition">')]
+    for said in ("England, housing_atlas, Apr 2023 – Mar 2024", "+6 points", "similar method", "higher: the whole"):
+        assert said in section
+    assert "77,12" not in section and '<span class="hidden">hidden</span>' in section
+    assert 'id="published"' not in page(months(3))
+
+
 # What is hidden -----------------------------------------------------------------------------------------------------
 
 
@@ -315,7 +355,7 @@ def html_escaped(text: str) -> str:
 
 
 def test_ids_that_look_alike_keep_pages_of_their_own() -> None:
-    names = pages.Names()
+    names = pieces.Names()
     listed = ["A/b", "a b", "a-b", "../../etc", "é", "ü", ""]
     files = [names.organisation(id) for id in listed]
     assert len(set(files)) == len(listed)

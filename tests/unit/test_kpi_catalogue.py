@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from orchestration import transform
+from orchestration import definition_ledger, transform
+from orchestration.kpi_definitions import LEDGER, LEDGER_COLUMNS, RECORD_WITH, broken_sentence, digests, problems
 from orchestration.project import DBT_PROJECT
 
 Graph = dict[str, Any]
@@ -17,9 +18,27 @@ Defect = Callable[[Graph], Any]
 Catalogue = Callable[[Defect], list[dict[str, Any]]]
 
 REQUIRED = {
-    *("AC-06.mean", "AC-06.median", "AC-06.p90", "AV-03", "AV-05", "OC-01", "OC-02", "OC-03", "OC-05", "OC-06"),
-    *("OC-12", "OC-13.180", "OC-13.365", "OC-13.366-730", "OC-13.730", "OC-17", "EX-03", "EX-03.response", "FN-06"),
-    *("DQ-01", "DQ-02", "DQ-03", "DQ-05"),
+    *("AC-01", "AC-02", "AC-03.median", "AC-03.42", "AC-03.126", "AC-04", "AC-04.126", "AC-05"),
+    *("AC-06.mean", "AC-06.median", "AC-06.p90", "AV-01", "AV-03", "AV-04", "AV-05"),
+    *("OC-01", "OC-02", "OC-03", "OC-04", "OC-05", "OC-06", "OC-07", "OC-07.d", "OC-08", "OC-09", "OC-10", "OC-11"),
+    *("OC-12", "OC-13.180", "OC-13.365", "OC-13.366-730", "OC-13.730", "OC-15", "OC-16", "OC-17", "OC-19", "OC-23"),
+    *("EF-01", "EF-02.housed", "EF-03", "EF-04", "EX-01", "EX-02", "EX-03", "EX-03.response"),
+    *("WF-01", "WF-01.vacancy", "WF-02", "WF-03", "WF-04", "CU-01", "CU-02", "PI-02"),
+    *(
+        "FN-01",
+        "FN-04",
+        "FN-05",
+        "FN-06",
+        "DQ-01",
+        "DQ-02",
+        "DQ-03",
+        "DQ-04",
+        "DQ-05",
+        "DQ-06",
+        "DQ-07",
+        "DQ-08",
+        "DQ-09",
+    ),
 }
 CATALOGUE_READERS = {
     "kpi_atom": "is_row_based",
@@ -112,12 +131,8 @@ def _reads(kind: str, semantic_model: Any, measure: Any) -> bool:
 @pytest.mark.parametrize(("model", "kind"), CATALOGUE_READERS.items())
 def test_models_declare_the_facts_that_their_kpis_use(manifest: Any, model: str, kind: str) -> None:
     node = next(n for n in manifest.nodes.values() if n.name == model and n.resource_type == "model")
-    layers = ("core",)
-    declared = {
-        manifest.nodes[d].name
-        for d in node.depends_on.nodes
-        if d in manifest.nodes and (manifest.nodes[d].fqn[1] in layers or manifest.nodes[d].name.startswith("mart_"))
-    }
+    facts = {s.depends_on.nodes[0] for s in manifest.semantic_models.values()}
+    declared = {manifest.nodes[d].name for d in node.depends_on.nodes if d in facts}
     used = {
         manifest.nodes[s.depends_on.nodes[0]].name
         for metric in kpis(manifest).values()
@@ -125,6 +140,19 @@ def test_models_declare_the_facts_that_their_kpis_use(manifest: Any, model: str,
         if _reads(kind, s, measure)
     }
     assert declared == used, f"compare the -- depends_on lines of {model} with the catalogue"
+
+
+def test_a_board_sees_every_area_and_reads_no_kpi_alone(manifest: Any) -> None:
+    """R44: a headline KPI in each area that the catalogue has KPIs of; R18: each with one to read beside it."""
+    metas = [metric.config.meta for metric in kpis(manifest).values()]
+    headline = [meta for meta in metas if meta["headline"]]
+    assert {meta["category"] for meta in headline} >= {meta["category"] for meta in metas} - {"equity"}
+    assert all(meta["balancing_kpi"] and meta["balancing_kpi"] != meta["kpi_id"] for meta in headline)
+
+
+def test_slices_are_of_organisations_and_above_and_of_quarters_and_longer(manifest: Any) -> None:
+    for kpi_id, metric in kpis(manifest).items():
+        assert set(metric.config.meta.get("slice_periods", [])) <= {"quarter", "financial_year"}, kpi_id
 
 
 def test_every_kpi_says_what_it_asks_and_who_answers(manifest: Any) -> None:
@@ -203,6 +231,15 @@ DEFECTS = {
         _meta("OC-05", exclusions=[{"code": "x", "column": "is_x", "when": True, "text": "x"}]),
         r"oc_05'.*exclusion 'x' reads column 'is_x'",
     ),
+    "exclusion_without_code": (
+        _meta("OC-05", exclusions=[{"column": "is_finished", "when": False, "text": "x"}]),
+        r"oc_05'.*exclusion '' has no 'code'",
+    ),
+    "missing_owner": (_without("OC-05", "owner"), r"oc_05'.*owner is missing"),
+    "unknown_category": (_meta("OC-05", category="wellbeing"), r"oc_05'.*category is 'wellbeing'. Use one of access"),
+    "headline_read_alone": (_meta("OC-05", balancing_kpi=None), r"oc_05'.*balancing_kpi is empty.*never read alone"),
+    "stock_added_up": (_meta("AC-04", additivity="place_and_time"), r"ac_04'.*counts a stock.*Use place"),
+    "effect_without_spread": (_without("OC-07.d", "spread_measure"), r"oc_07_d'.*spread_measure must name a measure"),
     "unknown_balancing_kpi": (_meta("OC-05", balancing_kpi="OC-99"), r"oc_05'.*'OC-99' is not in the catalogue"),
     "version_twice": (_second_version(), r"oc_05_v2'.*OC-05 version 1 is already metric 'oc_05'.*a new version"),
     "versions_that_overlap": (_second_version(version=2), r"oc_05_v2'.*validity overlaps that of 'oc_05'.*valid_to"),
@@ -230,3 +267,58 @@ def test_no_model_per_kpi() -> None:
     """A KPI id never names a file."""
     names = [path.stem for path in (DBT_PROJECT / "models").rglob("*.sql")]
     assert not [name for name in names if re.search(r"(^|_)(ac|av|oc|ex|fn|dq)_\d\d", name)]
+
+
+def test_problems_are_told_with_file_and_line(catalogue: Catalogue) -> None:
+    with pytest.raises(Exception, match="The KPI catalogue is wrong") as refusal:
+        catalogue(_meta("OC-01", direction=2))
+    (problem,) = problems(str(refusal.value))
+    place, text = problem.split(": ", 1)
+    file, line = place.split(":")
+    named = (DBT_PROJECT.parent / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    assert named.strip().startswith("direction:")
+    assert text == "KPI metric 'oc_01': meta.direction is '2'. Use one of 1, -1, 0."
+
+
+def test_a_wrong_measure_is_told_where_it_is_defined(catalogue: Catalogue) -> None:
+    with pytest.raises(Exception, match="The KPI catalogue is wrong") as refusal:
+        catalogue(_measure("recovered_courses", expr="is_recoverd"))
+    (problem,) = problems(str(refusal.value))
+    file, line = problem.split(": ", 1)[0].split(":")
+    assert file.endswith("facts.yml")
+    assert "recovered_courses" in (DBT_PROJECT.parent / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+
+
+def test_definitions_are_those_of_the_ledger(catalogue: Catalogue) -> None:
+    """A changed definition needs a new version: released ones stay, and what is new is in the ledger."""
+    released, now = definition_ledger.read(LEDGER), digests(catalogue(lambda _: None))
+    assert [broken_sentence(found) for found in definition_ledger.broken(released, now)] == []
+    assert definition_ledger.as_text(LEDGER_COLUMNS, now) == definition_ledger.as_text(LEDGER_COLUMNS, released), (
+        f"run `{RECORD_WITH}` and commit what it adds"
+    )
+
+
+@pytest.mark.parametrize(
+    ("defect", "is_promise_broken"),
+    [
+        (_meta("OC-05", direction=-1), True),
+        (_meta("OC-05", min_denominator=5), True),
+        (_meta("OC-05", exclusions=[]), True),
+        (_measure("recovered_courses", expr="is_reliably_recovered"), True),
+        (_meta("OC-05", question="Is it better now?", owner="head of care", slices=[]), False),
+    ],
+)
+def test_what_a_number_follows_from_never_changes_within_a_version(
+    catalogue: Catalogue, defect: Defect, is_promise_broken: bool
+) -> None:
+    released, now = digests(catalogue(lambda _: None)), digests(catalogue(defect))
+    assert {found.key for found in definition_ledger.broken(released, now)} == (
+        {("OC-05", "1")} if is_promise_broken else set()
+    )
+
+
+def test_a_definition_that_is_gone_is_missed(catalogue: Catalogue) -> None:
+    now = dict(digests(catalogue(lambda _: None)))
+    released = now | {("OC-99", "1"): "0"}
+    (found,) = definition_ledger.broken(released, now)
+    assert "OC-99 version 1 is gone from the catalogue" in broken_sentence(found)
