@@ -204,8 +204,8 @@ def _dispersion(compared: Sequence[Compared]) -> str:
     place = next((c.place for c in compared if c.place.get("phi") is not None), {})
     if not place:
         return ""
-    wider = "and the limits are widened by it" if place.get("is_over_dispersed") else "and the limits are plain"
-    return f" The organisations differ {number(place['phi'])} times as much as chance alone would have it, {wider}."
+    wider = "widened by it" if place.get("is_over_dispersed") else "not widened"
+    return f" They vary {number(place['phi'])} times as much as chance alone gives (φ); the limits are {wider}."
 
 
 def _funnel_legend(kpi: Kpi, compared: Sequence[Compared]) -> str:

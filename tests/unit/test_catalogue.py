@@ -450,6 +450,8 @@ def test_the_gap_to_a_target_stands_with_its_judgement() -> None:
         assert cell in text
     late = page(months(1, target=60.0, gap=-10.0, is_provisional=True))
     assert "not judged: provisional" in late
+    neither = page(months(1, period_type_code="quarter", target=60.0), kpis=[KPI | {"direction": 0}])
+    assert "not judged: neither high nor low is better" in neither
     assert "No target is set" in page(months(1))
 
 
