@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from orchestration.catalogue import charts, words
-from orchestration.catalogue.figures import EVERYBODY, Compared, Figure, Grade, Kpi, KpiFigures, Row
+from orchestration.catalogue.figures import EVERYBODY, SHOWN, Compared, Figure, Grade, Kpi, KpiFigures, Row
 from orchestration.catalogue.pieces import (
     INDEX,
     About,
@@ -339,7 +339,7 @@ def _targets(figures: KpiFigures) -> str:
 
 
 def _published(figures: KpiFigures) -> str:
-    """The latest own figures beside what others published."""
+    """The latest own figures beside what others published; organisations that the KPI says nothing about are left out."""
     kpi = figures.kpi
     rows = [
         (
@@ -354,6 +354,7 @@ def _published(figures: KpiFigures) -> str:
             ],
         )
         for r in figures.published
+        if r["level_code"] == "region" or r["value_status"] in (*SHOWN, "suppressed")
     ]
     return filled_table("Beside published figures", rows) if rows else ""
 
