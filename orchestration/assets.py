@@ -15,9 +15,11 @@ import dagster as dg
 from expectations.results import CheckResult
 from orchestration import dbt_specs, gate
 from orchestration.dbt_process import NodeResult
+from orchestration.hold import BusyError
 from orchestration.pipeline import Pipeline
 from orchestration.progress import Progress
 from orchestration.region import Cadence, Region, SourceBlock, load_region
+from orchestration.vault import VaultError
 from sources.connector import connectors
 
 OWNERS = ["team:data-engineering"]
@@ -62,25 +64,53 @@ def raw_key(kind: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", kind])
 
 
+def delivery_key(source_id: str) -> dg.AssetKey:
+    """Asset of what one source sends."""
+    return dg.AssetKey(["deliveries", source_id])
+
+
+def delivery_spec(region: Region, source: SourceBlock) -> dg.AssetSpec:
+    """What a sender sends, made outside. It is as fresh as its last usable delivery, however often runs look at it."""
+    organisation = region.organisations[source.organisation].name
+    window = WINDOWS.get(source.cadence) if source.cadence else None
+    return dg.AssetSpec(
+        key=delivery_key(source.id),
+        group_name="deliveries",
+        description=f"What {organisation} sends to {source.location} ({connectors()[source.kind].title}).",
+        kinds={"file"},
+        owners=OWNERS,
+        tags={"kind": source.kind, "organisation": source.organisation},
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=window * 1.5, warn_window=window)
+        if window
+        else None,
+    )
+
+
 def landing_asset(region: Region, source: SourceBlock) -> dg.AssetsDefinition:
     """One source's deliveries, received and landed."""
     organisation = region.organisations[source.organisation].name
     title = connectors()[source.kind].title
-    window = WINDOWS.get(source.cadence) if source.cadence else None
-    freshness = dg.FreshnessPolicy.time_window(fail_window=window * 1.5, warn_window=window) if window else None
 
     @dg.asset(
         key=landing_key(source.id),
+        deps=[delivery_key(source.id)],
         group_name="landing",
         description=f"Deliveries of {organisation} ({title}) as Parquet with provenance; identifiers go to the vault.",
         kinds={"python", "parquet"},
         owners=OWNERS,
         tags={"kind": source.kind, "organisation": source.organisation},
-        freshness_policy=freshness,
         retry_policy=OUTSIDE,
     )
-    def landing(pipeline: PipelineResource) -> dg.MaterializeResult:
-        landed = pipeline.pipeline.land(source.id)
+    def landing(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> dg.MaterializeResult:
+        try:
+            landed = pipeline.pipeline.land(source.id)
+        except (BusyError, VaultError) as error:
+            # Neither is away for a moment only: to try again would keep whoever waits in the dark.
+            raise dg.Failure(str(error), allow_retries=False) from error
+        for d in landed:
+            if d.refusal is None:
+                facts = {"name": d.name, "delivery": d.delivery_id, "exported": d.stated_at or "not stated"}
+                context.log_event(dg.AssetMaterialization(delivery_key(source.id), metadata=facts))
         refused = [f"{d.name}: {d.refusal.message}" for d in landed if d.refusal]
         return dg.MaterializeResult(
             metadata={

@@ -67,6 +67,7 @@ def schedules(
             cron_schedule=CRON[cadence],
             execution_timezone=zone,
             default_status=running,
+            description=f"Looks at what {cadence} sources delivered, before the working day; publishes nothing.",
         )
         for cadence, job in intake.items()
     ]

@@ -2,8 +2,8 @@
 
 What belongs here: reading arguments, showing progress and results, exit codes. What does not: doing the work.
 
-Exit codes: 0 done; 1 the run failed; 2 wrong usage or region file; 3 the final gate refused; 4 another run holds the
-region; 5 not to be read (restricted or absent).
+Exit codes: 0 done; 1 the run failed, or a source can't be read; 2 wrong usage or region file; 3 the final gate refused;
+4 another run, or another program, holds the region; 5 there is no such figure or release.
 """
 
 from __future__ import annotations
@@ -57,7 +57,16 @@ def main() -> None:
     os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "False")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
     collect_less()
-    app()
+    try:
+        app()
+    except Exception as error:
+        from orchestration.runner import EXIT_CODES
+
+        code = EXIT_CODES.get(type(error).__name__)
+        if code is None:
+            raise
+        err.print(f"[red]error[/red] {escape(str(error))}")
+        sys.exit(code)
 
 
 def fail(message: str, code: int) -> typer.Exit:
@@ -229,7 +238,9 @@ def status(region: RegionOption) -> None:
 def explain(
     kpi: Annotated[str, typer.Argument(help="KPI id, such as OC-05.")],
     region: RegionOption,
-    period: Annotated[str, typer.Option(help="2025-01 (month), 2025-Q1, FY2024 or R12-2025-01 (rolling 12 months).")],
+    period: Annotated[
+        str, typer.Option(help="2025-01 (month), 2025-Q1, FY2024 (starts in 2024), R12-2025-01 (12 months).")
+    ],
     organisation: Annotated[str | None, typer.Option(help="Organisation id; default: the whole region.")] = None,
     release: Annotated[str | None, typer.Option(help="Release id; default: the latest.")] = None,
     members: Annotated[int, typer.Option(min=0, help="How many members to list.")] = 10,
@@ -346,7 +357,10 @@ def quarantine_list(
     """List paused deliveries and counts of rows held back, by source, table and rule."""
     from orchestration.status import show_quarantine
 
-    out.print(show_quarantine(region_at(region), organisation))
+    loaded = region_at(region)
+    if organisation is not None and organisation not in loaded.organisations:
+        raise fail(f"no organisation '{organisation}'; known: {', '.join(sorted(loaded.organisations))}", 2)
+    out.print(show_quarantine(loaded, organisation))
 
 
 @quarantine_app.command("release")

@@ -35,6 +35,7 @@ def build_definitions(
     intake = automation.cadence_jobs(region)
     return dg.Definitions(
         assets=[
+            *(assets.delivery_spec(region, source) for source in region.sources),
             *(assets.landing_asset(region, source) for source in region.sources),
             *(assets.raw_asset(region, kind) for kind in assets.kinds(region)),
             assets.context_asset(region),

@@ -1,15 +1,18 @@
-"""What `trigpoint check` finds: whether every source can be reached and read, before anything runs.
+"""What `trigpoint check` finds: whether every source can be reached and read, and definitions are sound, before a run.
 
 What belongs here: looking, without changing anything. What does not: judging rows (``expectations``).
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestration import frameworks
+from orchestration.kpi_definitions import kpi_ids
 from orchestration.region import Region, SourceBlock
 from orchestration.vault import KEY_VARIABLE
 from sources.connector import connectors
@@ -29,6 +32,7 @@ class Finding:
 def examine(region: Region) -> Iterator[Finding]:
     """Look at the region's places and at every source's deliveries."""
     yield from _places(region)
+    yield from _definitions(region)
     for source in region.sources:
         yield from _source(region, source)
 
@@ -44,6 +48,18 @@ def _places(region: Region) -> Iterator[Finding]:
         )
 
 
+def _definitions(region: Region) -> Iterator[Finding]:
+    """Crosswalks that do not add up, and targets of KPIs that there are not, each with its line."""
+    yield from (Finding("error", "frameworks", problem) for problem in frameworks.problems())
+    known = kpi_ids()
+    for position, target in enumerate(region.model.targets):
+        if target.kpi.upper() not in known:
+            close = difflib.get_close_matches(target.kpi.upper(), sorted(known), 1)
+            meant = f"; did you mean {close[0]}?" if close else "; `trigpoint kpi list` shows those there are"
+            place = f"{region.path.name}:{region.line_of('targets', position) or 1}"
+            yield Finding("error", "targets", f"{place}: there is no KPI '{target.kpi}'{meant}")
+
+
 def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
     deliveries = region.deliveries_of(source)
     if not deliveries:
@@ -51,11 +67,13 @@ def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
         return
     connector = connectors()[source.kind]
     readable = 0
+    stated: list[str] = []
     for path in deliveries:
         try:
-            with open_delivery(path) as delivery:
+            with open_delivery(path, source.limits.of_delivery) as delivery:
                 facts = connector.inspect(delivery, source.mapping)
             readable += 1
+            stated += [facts.stated_at] if facts.stated_at else []
         except RefusedError as error:
             yield Finding(
                 "warning", source.id, f"{path.name} will be refused: {error.message.rstrip('.')}. {error.fix}"
@@ -63,7 +81,7 @@ def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
         except OSError as error:
             yield Finding("error", source.id, f"{path.name} can't be read: {error.strerror}; check its permissions")
     if readable:
-        stated = f", the last one exported {facts.stated_at}" if facts.stated_at else ""
-        yield Finding("ok", source.id, f"{readable} of {len(deliveries)} deliveries readable{stated}")
+        last = f", the last one exported {max(stated)}" if stated else ""
+        yield Finding("ok", source.id, f"{readable} of {len(deliveries)} deliveries readable{last}")
     else:
         yield Finding("error", source.id, f"none of {len(deliveries)} deliveries can be used")

@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,6 @@ from rich.text import Text
 from orchestration.region import Region
 from orchestration.release import SERVED, latest, read_manifest
 
-_HUD_START = 10
-"""Month in which the financial year of HUD's measures begins, whatever an organisation's own."""
-
 
 class ExplainError(Exception):
     """The figure can't be explained; the message says why and what would work."""
@@ -34,7 +32,9 @@ class Period:
     """A period as named on the command line."""
 
     type_code: str
-    start_on: date
+    first_start_on: date
+    last_start_on: date
+    """Of financial years and quarters, several can be meant: organisations and KPIs have calendars of their own."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,22 @@ class Figure:
     """Why the members are not shown."""
 
 
-def parse_period(text: str, financial_year_start: int) -> Period:
-    """``2025-01`` month, ``2025-Q1`` quarter, ``FY2024`` financial year starting in 2024, ``R12-2025-01`` the twelve
-    months that end with January 2025. Raises :class:`ExplainError` for anything else."""
+def parse_period(text: str) -> Period:
+    """``2025-01`` month, ``2025-Q1`` the quarter that starts in January to March 2025, ``FY2024`` the financial year
+    that starts in 2024, ``R12-2025-01`` the twelve months that end with January 2025. Raises :class:`ExplainError` for
+    anything else."""
     if match := re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text):
-        return Period("month", date(int(match[1]), int(match[2]), 1))
+        start = date(int(match[1]), int(match[2]), 1)
+        return Period("month", start, start)
     if match := re.fullmatch(r"(\d{4})-Q([1-4])", text):
-        return Period("quarter", date(int(match[1]), 3 * int(match[2]) - 2, 1))
+        year, last = int(match[1]), 3 * int(match[2])
+        return Period("quarter", date(year, last - 2, 1), date(year, last, 1))
     if match := re.fullmatch(r"FY(\d{4})", text):
-        return Period("financial_year", date(int(match[1]), financial_year_start, 1))
+        return Period("financial_year", date(int(match[1]), 1, 1), date(int(match[1]), 12, 1))
     if match := re.fullmatch(r"R12-(\d{4})-(0[1-9]|1[0-2])", text):
         year, month = int(match[1]), int(match[2])
-        return Period("rolling12", date(year - 1, month + 1, 1) if month < 12 else date(year, 1, 1))
+        start = date(year - 1, month + 1, 1) if month < 12 else date(year, 1, 1)
+        return Period("rolling12", start, start)
     raise ExplainError(f"{text}: not a period; write 2025-01, 2025-Q1, FY2024 or R12-2025-01")
 
 
@@ -72,28 +76,35 @@ def find_figure(
     release_id: str | None = None,
     slice_value: str | None = None,
 ) -> tuple[Path, Figure]:
-    """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`."""
+    """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`.
+
+    ``slice_value``: which of several figures, for KPIs that are only published by a slice, such as currency.
+    """
     folder = _release(region, release_id)
-    start = region.model.region.financial_year_start
-    if organisation is not None:
-        if organisation not in region.organisations:
-            raise ExplainError(f"no organisation '{organisation}'; known: {', '.join(sorted(region.organisations))}")
-        start = region.organisations[organisation].financial_year_start or start
+    if organisation is not None and organisation not in region.organisations:
+        raise ExplainError(f"no organisation '{organisation}'; known: {', '.join(sorted(region.organisations))}")
+    wanted = parse_period(period)
     level, key = ("organisation", organisation) if organisation else ("region", region.id)
     with duckdb.connect(str(folder / SERVED), read_only=True) as served:
         definition = _one(served, "SELECT * FROM pub.pub_kpi_catalogue WHERE kpi_id = ? ORDER BY version DESC", [kpi])
         if definition is None:
             known = [row[0] for row in served.execute("SELECT kpi_id FROM pub.pub_kpi_catalogue ORDER BY 1").fetchall()]
             raise ExplainError(f"no KPI '{kpi}' in {folder.name}; published: {', '.join(known)}")
-        wanted = parse_period(period, _HUD_START if definition["calendar_code"] == "hud" else start)
         values = _all(
             served,
             "SELECT * FROM pub.pub_kpi_timeseries WHERE kpi_id = ? AND level_code = ? AND level_key = ? "
-            "AND slice_code = ? AND period_type_code = ? AND period_start_on = ? ORDER BY slice_value, version DESC",
-            [kpi, level, key, definition["base_slice_code"], wanted.type_code, wanted.start_on],
+            "AND slice_code = ? AND period_type_code = ? AND period_start_on BETWEEN ? AND ? "
+            "ORDER BY version DESC, period_start_on, slice_value",
+            [
+                *(kpi, level, key, definition["base_slice_code"]),
+                *(wanted.type_code, wanted.first_start_on, wanted.last_start_on),
+            ],
         )
     if not values:
-        raise ExplainError(f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}")
+        raise ExplainError(
+            f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}; it has the "
+            f"levels {definition['levels']} and the periods {definition['periods']}"
+        )
     value = _of_slice(definition, values, slice_value)
     members, refusal = _members(region, folder.name, definition, organisation, value)
     return folder, Figure(definition, value, members, refusal)
@@ -140,8 +151,30 @@ def explain_figure(
     if figure.members is None:
         parts.append(Text(f"\nMembers are not shown: {figure.refusal}"))
     else:
-        parts += [Text(), _member_table(figure.members, limit)]
+        parts += [Text(), _counted(figure), Text(), _member_table(figure.members, limit)]
     return Group(*parts)
+
+
+def numerator_and_denominator(figure: Figure) -> tuple[Decimal | None, Decimal | None]:
+    """The exact terms of a figure, from its members; None: its kind has no such term."""
+    members = figure.members or []
+    statistic = figure.definition["statistic_code"]
+    if statistic == "distinct_count":
+        return Decimal(len({m["person_key"] for m in members if m["in_numerator"]})), None
+    below = sum((m["denominator_value"] or Decimal(0) for m in members if m["in_denominator"]), Decimal(0))
+    above = sum((m["numerator_value"] or Decimal(0) for m in members if m["in_numerator"]), Decimal(0))
+    return (
+        None if statistic in ("median", "quantile") else above,
+        None if statistic in ("sum", "count") else below,
+    )
+
+
+def _counted(figure: Figure) -> Table:
+    table = Table(title="From its members (restricted)", title_justify="left", show_header=False, box=None)
+    for name, number in zip(("numerator", "denominator"), numerator_and_denominator(figure), strict=True):
+        shown = "none: this figure has no such term" if number is None else f"{number.normalize():,f}"
+        table.add_row(name, shown)
+    return table
 
 
 def _published(value: dict[str, Any]) -> Table:
@@ -155,10 +188,10 @@ def _published(value: dict[str, Any]) -> Table:
 def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
     numerator = sum(1 for m in members if m["in_numerator"])
     denominator = sum(1 for m in members if m["in_denominator"])
-    title = f"{len(members)} members (restricted): {numerator} in the numerator, {denominator} in the denominator"
+    title = f"{len(members)} members: {numerator} in the numerator, {denominator} in the denominator"
     table = Table(title=title, title_justify="left", box=None)
     for name in ("anchor", "num", "den", "excluded", "delivery", "file", "line"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for m in members[:limit]:
         table.add_row(
             str(m["anchor_on"]),
@@ -169,8 +202,13 @@ def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
             m["file_name"] or "",
             str(m["line_number"] or ""),
         )
+    notes = []
     if len(members) > limit:
-        table.caption = f"and {len(members) - limit} more; --members {len(members)} lists all"
+        notes.append(f"and {len(members) - limit} more; --members {len(members)} lists all")
+    if members and not any(m["file_name"] for m in members):
+        notes.append("these members are days or elements worked out from many records; they have no line of their own")
+    table.caption = "\n".join(notes) or None
+    table.caption_justify = "left"
     return table
 
 

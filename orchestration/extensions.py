@@ -22,4 +22,4 @@ def extension_path(name: str) -> Path:
 
 def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     """Load an extension into a connection."""
-    connection.execute(f"LOAD '{extension_path(name).as_posix()}'")
+    connection.execute("LOAD '" + extension_path(name).as_posix().replace("'", "''") + "'")

@@ -84,6 +84,15 @@ def line_of(file: str, section: str, name: str) -> int:
 
 
 @cache
+def kpi_ids() -> frozenset[str]:
+    """Ids of the KPIs that the catalogue defines, whatever their versions."""
+    metrics = (metric for path in CATALOGUE.glob("*.yml") for metric in _document(path).get("metrics", ()))
+    return frozenset(
+        str(meta["kpi_id"]) for metric in metrics if (meta := metric.get("config", {}).get("meta", {})).get("kpi_id")
+    )
+
+
+@cache
 def _document(path: Path) -> dict[str, Any]:
     found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     return found if isinstance(found, dict) else {}

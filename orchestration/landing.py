@@ -26,11 +26,12 @@ from orchestration.ledger import Ledger, Receipt
 from orchestration.region import Region, SourceBlock
 from orchestration.vault import Intake, Vault
 from sources.connector import Batch, Connector, Reject, connectors
-from sources.delivery import Delivery, open_delivery
+from sources.delivery import Delivery, Limits, open_delivery
 from sources.errors import RefusedError
 from sources.spec import IDENTITY_COLUMNS, DeliveryFacts, Regime, Table
 
 MANIFEST = "_manifest.json"
+_UNREADABLE = {True: (), False: ("unreadable",)}
 REJECTS = "_rejects.parquet"
 
 REJECTS_SCHEMA = pa.schema(
@@ -104,12 +105,13 @@ def landing_path(region: Region, source_id: str, delivery_id: str, connector_ver
 
 
 def landing_version(source: SourceBlock) -> str:
-    """What a delivery of this source is landed by: the connector's version and, if there is one, the mapping."""
+    """What a delivery of this source is landed by: the connector's version and, where they are set, the mapping and the
+    limits that may have refused it."""
     version = connectors()[source.kind].version
-    if not source.mapping:
-        return version
-    mapping = json.dumps(source.mapping, sort_keys=True, default=str)
-    return f"{version}-{hashlib.sha256(mapping.encode()).hexdigest()[:8]}"
+    settings = json.dumps(source.mapping, sort_keys=True, default=str) if source.mapping else ""
+    if source.limits.of_delivery != Limits():
+        settings += json.dumps(asdict(source.limits.of_delivery), sort_keys=True)
+    return f"{version}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}" if settings else version
 
 
 def receive(region: Region, ledger: Ledger, source: SourceBlock) -> list[Receipt]:
@@ -121,7 +123,7 @@ def receive(region: Region, ledger: Ledger, source: SourceBlock) -> list[Receipt
         last = ledger.latest_at(source.id, shown)
         if last is not None and last.fingerprint == fingerprint:
             continue
-        delivery_id = delivery_key(source.id, _content_id(path))
+        delivery_id = delivery_key(source.id, _content_id(path, source.limits.of_delivery))
         if last is not None and last.delivery_id == delivery_id:
             continue
         new.append(ledger.receive(source.id, shown, fingerprint, delivery_id))
@@ -149,7 +151,8 @@ def land(region: Region, vault: Vault, source: SourceBlock, receipt: Receipt, pa
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     partial.mkdir(parents=True)
     try:
-        vault.keep_original(receipt.delivery_id, path)
+        if _is_plain(path):
+            vault.keep_original(receipt.delivery_id, path)
         landed = _write(partial, vault, source, connector, receipt, path)
         _write_manifest(partial, landed)
         shutil.rmtree(target, ignore_errors=True)
@@ -186,7 +189,7 @@ def _write(
     content_id = ""
     facts: DeliveryFacts | None = None
     try:
-        with open_delivery(path) as delivery:
+        with open_delivery(path, source.limits.of_delivery) as delivery:
             content_id, members = delivery.delivery_id, dict(delivery.digests)
             facts = connector.inspect(delivery, source.mapping)
             with vault.intake(receipt.delivery_id) as intake:
@@ -311,23 +314,39 @@ def _shown(region: Region, path: Path) -> str:
 
 
 def fingerprint_of(path: Path) -> str:
-    """Names, sizes and times of a file, or of all files of a folder: equal means that nothing was touched."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    stats = [(p.relative_to(path).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    """Names, sizes and times of a file, or of all files of a folder: equal means that nothing was touched, and nothing
+    that could not be read has become readable."""
+    stats = [
+        (p.relative_to(path).as_posix(), p.stat().st_size, p.stat().st_mtime_ns, *_UNREADABLE[os.access(p, os.R_OK)])
+        for p in _regular_files(path)
+    ]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:32]
 
 
-def _content_id(path: Path) -> str:
-    """Identity of the content; a container that can't be opened is identified by its own bytes."""
+def _content_id(path: Path, limits: Limits) -> str:
+    """Identity of the content; a container that can't be opened is identified by its own bytes, links by their name
+    alone: nothing is read that lies elsewhere."""
     try:
-        with open_delivery(path) as delivery:
+        with open_delivery(path, limits) as delivery:
             return delivery.delivery_id
     except RefusedError:
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())
         digest = hashlib.sha256()
-        for file in files:
+        for file in _regular_files(path):
             digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-            with file.open("rb") as content:
-                for block in iter(lambda c=content: c.read(1 << 20), b""):  # type: ignore[misc]
-                    digest.update(block)
+            if os.access(file, os.R_OK):
+                with file.open("rb") as content:
+                    for block in iter(lambda c=content: c.read(1 << 20), b""):  # type: ignore[misc]
+                        digest.update(block)
         return digest.hexdigest()[:32]
+
+
+def _regular_files(path: Path) -> list[Path]:
+    """A file, or the files of a folder, in order; links and pipes are left out."""
+    inside = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    return sorted(p for p in inside if not p.is_symlink() and p.is_file())
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a delivery is nothing but files and folders that can be read, so that its original can be kept."""
+    inside = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    return all(not p.is_symlink() and (p.is_file() or p.is_dir()) and os.access(p, os.R_OK) for p in inside)

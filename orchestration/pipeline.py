@@ -9,7 +9,6 @@ The stages hand nothing to each other in memory. A lock keeps two processes from
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -31,6 +30,7 @@ from orchestration import gate, release
 from orchestration.ages import refresh_ages
 from orchestration.context import as_of_date, write_deliveries, write_region
 from orchestration.dbt_process import NodeResult
+from orchestration.hold import BusyError, held
 from orchestration.landing import (
     MANIFEST,
     Landed,
@@ -50,10 +50,6 @@ from orchestration.region import Region, SourceBlock
 from orchestration.transform import build, ensure_warehouse, manifest, warm_up
 from orchestration.vault import Vault
 from orchestration.warehouse import connect, ensure_tables
-
-
-class BusyError(Exception):
-    """Another process is working on this region."""
 
 
 class GateError(Exception):
@@ -127,12 +123,7 @@ class Pipeline:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the region for a stage. Raises :class:`BusyError` if another process has it."""
-        self.region.state_dir.mkdir(parents=True, exist_ok=True)
-        with (self.region.state_dir / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError(f"another run is working on {self.region.path.name}; wait for it to end") from None
+        with held(self.region):
             yield
 
     @contextmanager
@@ -393,7 +384,8 @@ def _latest_receipts(ledger: Ledger, source_id: str) -> list[Any]:
 @contextmanager
 def _as_received(region: Region, vault: Vault, receipt: Any) -> Iterator[Path]:
     """The delivery where it was received or, if it is gone from there, from the vault's original."""
-    path = (region.root / receipt.path).resolve()
+    # Where the file lies, not where it leads to: a link in a drop folder is refused, not followed.
+    path = region.root / receipt.path
     kept = vault.directory / "originals" / f"{receipt.delivery_id}.tar.enc"
     if not kept.exists():
         yield path

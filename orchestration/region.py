@@ -27,12 +27,34 @@ from orchestration.instruments.known import (
     known_programmes,
     read_value_set,
 )
-from orchestration.yaml_lines import Loc, key_lines, place, sentence
+from orchestration.yaml_lines import Loc, key_lines, place, repeated_keys, sentence
 from sources.connector import MappingProblem, connectors
+from sources.delivery import Limits
 from sources.survey.mapping import parse_mapping
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Month = Annotated[int, Field(ge=1, le=12)]
+
+
+def _cron_field(number: str, names: str = "") -> str:
+    value = f"(?:{number}{'|' + names if names else ''})"
+    part = rf"(?:\*|{value}(?:-{value})?)(?:/[1-9]\d?)?"
+    return f"{part}(?:,{part})*"
+
+
+_CRON = re.compile(
+    " +".join(
+        (
+            _cron_field(r"[0-5]?\d"),
+            _cron_field(r"[01]?\d|2[0-3]"),
+            _cron_field(r"0?[1-9]|[12]\d|3[01]"),
+            _cron_field(r"0?[1-9]|1[0-2]", "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"),
+            _cron_field(r"[0-7]", "sun|mon|tue|wed|thu|fri|sat"),
+        )
+    ),
+    re.IGNORECASE,
+)
+"""Five fields of numbers, ranges, steps and lists. The scheduler knows a few forms more; these serve everybody."""
 
 
 class RegionFileError(Exception):
@@ -87,12 +109,28 @@ class OrganisationBlock(_Strict):
 
 
 class LimitsBlock(_Strict):
-    """When a delivery is paused until a person releases it."""
+    """When a delivery is paused until a person releases it, and what it may cost at most."""
 
     max_error_share: float = Field(default=0.05, ge=0, le=1, description="Share of rows with record-level errors.")
     max_row_change: float = Field(
         default=0.25, ge=0, description="Relative change of a full export's row count against the last accepted one."
     )
+    max_files: int = Field(default=Limits.max_members, ge=1, description="Files of one delivery; more are refused.")
+    max_file_bytes: int = Field(default=Limits.max_member_bytes, ge=1, description="Bytes of one file, unpacked.")
+    max_delivery_bytes: int = Field(default=Limits.max_total_bytes, ge=1, description="Bytes of all files, unpacked.")
+    max_compression: int = Field(
+        default=Limits.max_ratio, ge=1, description="Unpacked by packed bytes of a file; more is taken for a zip bomb."
+    )
+
+    @property
+    def of_delivery(self) -> Limits:
+        """What opening a delivery may cost."""
+        return Limits(
+            max_members=self.max_files,
+            max_member_bytes=self.max_file_bytes,
+            max_total_bytes=self.max_delivery_bytes,
+            max_ratio=self.max_compression,
+        )
 
 
 class SourceBlock(_Strict):
@@ -101,7 +139,9 @@ class SourceBlock(_Strict):
     id: Identifier
     kind: str = Field(description="Kind of system, such as hmis_csv; decides the connector.")
     organisation: Identifier
-    location: str = Field(description="Glob of deliveries (files or folders), relative to the region file.")
+    location: str = Field(
+        min_length=1, description="Glob of deliveries (files or folders), relative to the region file."
+    )
     cadence: Cadence | None = None
     mapping: dict[str, Any] = Field(default_factory=dict, description="What the kind needs to know of this source.")
     limits: LimitsBlock = LimitsBlock()
@@ -177,6 +217,13 @@ class SchedulesBlock(_Strict):
     """Cron expressions in the region's time zone."""
 
     release: str = Field(default="0 6 2 * *", description="When the release job runs.")
+
+    @field_validator("release")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        if not _CRON.fullmatch(value):
+            raise ValueError(f"'{value}' is no cron expression; write minute hour day month weekday, as in 0 6 2 * *")
+        return value
 
 
 class DisclosureBlock(_Strict):
@@ -304,6 +351,9 @@ def load_region(path: Path) -> Region:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RegionFileError([f"{path.name}: can't be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise RegionFileError([f"{path.name}:{line}: not UTF-8; save the file as UTF-8"]) from error
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -312,6 +362,9 @@ def load_region(path: Path) -> Region:
         where = f":{mark.line + 1}" if mark else ""
         raise RegionFileError([f"{path.name}{where}: not valid YAML: {getattr(error, 'problem', error)}"]) from error
     lines = key_lines(root)
+    if twice := list(repeated_keys(root)):
+        at = [place(path.name, {loc: line}, loc) for loc, line in twice]
+        raise RegionFileError([f"{where}: is there twice; a key can be there once" for where in at])
     try:
         model = RegionFile.model_validate(data)
     except ValidationError as error:

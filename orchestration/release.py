@@ -19,16 +19,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from orchestration.catalogue import About, write_catalogue
 from orchestration.ledger import JsonLines
 from orchestration.project import code_fingerprint, dbt_fingerprint, product_version, suites_fingerprint
 from orchestration.region import Region
-from orchestration.warehouse import connect, quoted
+from orchestration.warehouse import connect, quoted, text_literal
 
 LATEST = "latest"
 MANIFEST = "manifest.json"
@@ -213,7 +215,7 @@ def _write_tables(
     folder: Path, connection: duckdb.DuckDBPyConnection, models: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     served = folder / SERVED
-    connection.execute(f"ATTACH '{served.as_posix()}' AS served (READ_WRITE)")
+    connection.execute(f"ATTACH {text_literal(served.as_posix())} AS served (READ_WRITE)")
     tables: dict[str, Any] = {}
     try:
         connection.execute("CREATE SCHEMA served.pub")
@@ -223,7 +225,8 @@ def _write_tables(
             _comment(connection, table, model)
             path = folder / "parquet" / f"{name}.parquet"
             connection.execute(
-                f"COPY (SELECT * FROM {table} ORDER BY ALL) TO '{path.as_posix()}' (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY (SELECT * FROM {table} ORDER BY ALL) TO {text_literal(path.as_posix())} "
+                "(FORMAT parquet, COMPRESSION zstd)"
             )
             tables[name] = _control_totals(connection, table)
     finally:
@@ -232,13 +235,15 @@ def _write_tables(
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, table: str, model: Mapping[str, Any]) -> None:
-    connection.execute(f"COMMENT ON TABLE {table} IS {_literal(model['description'])}")
+    connection.execute(f"COMMENT ON TABLE {table} IS {text_literal(model['description'].strip())}")
     for column, facts in model["columns"].items():
-        connection.execute(f"COMMENT ON COLUMN {table}.{quoted(column)} IS {_literal(facts['description'])}")
+        comment = text_literal(facts["description"].strip())
+        connection.execute(f"COMMENT ON COLUMN {table}.{quoted(column)} IS {comment}")
 
 
 def _control_totals(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
-    """Rows, content hash and the sums of whole-number columns, for a recipient to check what arrived."""
+    """Rows, content hash and the exact sums of whole-number and decimal columns, for a recipient to check what
+    arrived."""
     described = connection.execute(f"DESCRIBE {table}").fetchall()
     rows = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     values = ", ".join(f"coalesce({quoted(name)}::VARCHAR, chr(30))" for name, *_ in described)
@@ -246,12 +251,14 @@ def _control_totals(connection: duckdb.DuckDBPyConnection, table: str) -> dict[s
         f"SELECT md5(coalesce(string_agg(h, '' ORDER BY h), '')) "
         f"FROM (SELECT md5(concat_ws(chr(31), {values})) AS h FROM {table})"
     ).fetchone()
-    whole = [name for name, kind, *_ in described if kind in ("INTEGER", "BIGINT")]
-    sums: dict[str, int] = {}
-    if whole:
-        selected = ", ".join(f"coalesce(sum({quoted(name)}), 0)::BIGINT" for name in whole)
+    exact = [name for name, kind, *_ in described if kind in ("INTEGER", "BIGINT") or kind.startswith("DECIMAL")]
+    sums: dict[str, int | str] = {}
+    if exact:
+        selected = ", ".join(f"coalesce(sum({quoted(name)}), 0)" for name in exact)
         totals = connection.execute(f"SELECT {selected} FROM {table}").fetchone() or ()
-        sums = dict(zip(whole, totals, strict=True))
+        # Decimals as text: a JSON number would be read back as a float.
+        shown = [str(total) if isinstance(total, Decimal) else total for total in totals]
+        sums = dict(zip(exact, shown, strict=True))
     return {"rows": rows[0] if rows else 0, "content_md5": content[0] if content else "", "sums": sums}
 
 
@@ -278,11 +285,20 @@ def _files(folder: Path) -> list[dict[str, Any]]:
         content = path.read_bytes()
         record: dict[str, Any] = {
             "name": path.relative_to(folder).as_posix(),
+            "rows": _row_count(path),
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         found.append(record)
     return found
+
+
+def _row_count(path: Path) -> int:
+    """Records of a data file, the header of a CSV file aside."""
+    if path.suffix == ".parquet":
+        return int(pq.read_metadata(path).num_rows)
+    with path.open(encoding="utf-8", newline="") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
 
 
 def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None:
@@ -291,7 +307,7 @@ def _freeze_members(folder: Path, connection: duckdb.DuckDBPyConnection) -> None
     for (kpi_id,) in connection.execute(f"SELECT DISTINCT kpi_id FROM {MEMBERS} ORDER BY kpi_id").fetchall():
         path = folder / f"{kpi_id}.parquet"
         connection.execute(
-            f"COPY (SELECT * FROM {MEMBERS} WHERE kpi_id = ? ORDER BY ALL) TO '{path.as_posix()}' "
+            f"COPY (SELECT * FROM {MEMBERS} WHERE kpi_id = ? ORDER BY ALL) TO {text_literal(path.as_posix())} "
             "(FORMAT parquet, COMPRESSION zstd)",
             [kpi_id],
         )
@@ -320,7 +336,3 @@ def _guarded(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return value
-
-
-def _literal(text: str) -> str:
-    return "'" + text.strip().replace("'", "''") + "'"

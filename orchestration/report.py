@@ -43,27 +43,33 @@ def performance_report(
     with connect(region.warehouse_path, read_only=True) as connection:
         service_key = _service_key(connection, project, source)
     variables = {"apr_start": start.isoformat(), "apr_end": end.isoformat(), "apr_service_key": service_key}
-    query = compiled(region, "apr", variables)
-    with connect(region.warehouse_path, read_only=True) as connection:
-        cells = connection.execute(f"SELECT {CELLS} FROM ({query}) ORDER BY ALL").fetchall()
+    cells = _asked(region, f"SELECT {CELLS} FROM ({compiled(region, 'apr', variables)}) ORDER BY ALL")
     if not cells:
         raise ReportError(f"project {project} served nobody from {start} to {end}")
     to.mkdir(parents=True, exist_ok=True)
     by_table: dict[str, list[Sequence[object]]] = {}
     for table, *cell in cells:
-        by_table.setdefault(table, []).append(cell)
+        by_table.setdefault(str(table), []).append(cell)
     return [_write(to / f"{table}.csv", _grid(listed)) for table, listed in by_table.items()]
 
 
 def system_measures(region: Region, start: date, end: date, to: Path) -> Path:
     """Write the system performance measures 1a, 1b and 3.2 of every sender for a period, both days included."""
     _check_period(region, start, end)
-    query = compiled(region, "spm", {"spm_start": start.isoformat(), "spm_end": end.isoformat()})
-    with connect(region.warehouse_path, read_only=True) as connection:
-        rows = connection.execute(query).fetchall()
+    rows = _asked(region, compiled(region, "spm", {"spm_start": start.isoformat(), "spm_end": end.isoformat()}))
     to.mkdir(parents=True, exist_ok=True)
-    written = [[*key, _text(value)] for *key, value in rows]
+    written = [[_text(value) for value in row] for row in rows]
     return _write(to / "spm.csv", [["source_id", "question", "cell", "value"], *written])
+
+
+def _asked(region: Region, query: str) -> list[tuple[object, ...]]:
+    with connect(region.warehouse_path, read_only=True) as connection:
+        try:
+            return connection.execute(query).fetchall()
+        except (duckdb.BinderException, duckdb.CatalogException):
+            raise ReportError(
+                "the warehouse lacks what the report reads: an older version built it; run `trigpoint run` first"
+            ) from None
 
 
 def _check_period(region: Region, start: date, end: date) -> None:

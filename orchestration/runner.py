@@ -6,6 +6,7 @@ What belongs here: preparing, executing and reporting one run. What does not: th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +27,10 @@ run_queue:
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """What happens is told by the progress events; Dagster's log would drown them."""
+
+
+EXIT_CODES = {"VaultError": 1, "ManifestError": 1, "GateError": 3, "BusyError": 4, "HeldError": 4}
+"""Failures that say in their own words what to do, by name: to import them all would take seconds."""
 
 
 class RunFailedError(Exception):
@@ -59,6 +64,7 @@ def run_main(
     region: Region, *, as_of: date | None = None, listener: Callable[[dict[str, Any]], None] = lambda _: None
 ) -> RunOutcome:
     """Execute the main job. Raises :class:`RunFailedError`."""
+    from orchestration.hold import BusyError
     from orchestration.pipeline import Pipeline
     from orchestration.progress import Progress
     from orchestration.transform import BuildError, prepare
@@ -66,6 +72,8 @@ def run_main(
     progress = Progress(region.state_dir / "progress.jsonl", listener)
     pipeline = Pipeline(region, progress, as_of=as_of)
     try:
+        with pipeline.locked():
+            pass  # held by another run: say so at once
         with progress.stage("prepare"):
             prepare(region)
         pipeline.look()
@@ -75,6 +83,8 @@ def run_main(
         return RunOutcome(folder, pipeline.published_now)
     except BuildError as error:
         raise RunFailedError(str(error), 1) from error
+    except BusyError as error:
+        raise RunFailedError(str(error), EXIT_CODES["BusyError"]) from error
     finally:
         pipeline.close()
         progress.close()
@@ -119,7 +129,8 @@ def _failure(events: list[Any]) -> RunFailedError:
         while error.cause is not None:
             error = error.cause
         name = error.cls_name or "error"
-        code = {"GateError": 3, "BusyError": 4, "HeldError": 4}.get(name, code)
-        causes.append(f"{event.step_key}: {error.message.strip().removeprefix(name + ': ')}")
+        code = EXIT_CODES.get(name, code)
+        message = re.sub(rf"^(?:\w+\.)*{re.escape(name)}: ", "", error.message.strip())
+        causes.append(f"{event.step_key}: {message}")
     advice = "What was landed and loaded stays; `trigpoint run` goes on from there."
     return RunFailedError("\n".join(causes) + "\n" + advice, code)

@@ -46,7 +46,8 @@ class Finding:
     record: str
     """The record's own identifier, as sent."""
     column: str
-    value: str
+    value: str | None
+    """As sent; empty if the cell was; None if the record as a whole could not be read or is not there."""
     rule: str
     severity: str
     message: str
@@ -214,7 +215,7 @@ def _finding(
     delivery_id: str, row: Mapping[str, Any], cells: Mapping[tuple[Any, ...], str | None], values: Values
 ) -> Finding:
     place = (row["table"], row["file"], row["row_number"], row["landed_column"])
-    value = cells.get(place)
+    value = (cells[place] or "") if place in cells else None
     if value == MASK:
         value = values(delivery_id, *place)
     return Finding(
@@ -223,7 +224,7 @@ def _finding(
         row=row["row_number"],
         record=row["record_key"] or "",
         column=row["column"] or "",
-        value=value or "",
+        value=value,
         rule=row["rule"],
         severity=_SEVERITIES.get(row["severity"], row["severity"]),
         message=row["message"],
@@ -323,7 +324,7 @@ def _rows(report: DeliveryReport) -> str:
             ("Line", "" if f.line is None else str(f.line)),
             ("Record", escape(f.record)),
             ("Column", escape(f.column)),
-            ("Value", f"<samp>{escape(f.value)}</samp>" if f.value else '<span class="none">empty</span>'),
+            ("Value", _shown_value(f.value)),
             ("Problem", escape(f.message)),
             ("Effect", f.severity),
         )
@@ -333,6 +334,12 @@ def _rows(report: DeliveryReport) -> str:
     note = f"<p>{left:,} more are in the CSV file beside this page.</p>" if left else ""
     headers = ("File", "Line", "Record", "Column", "Value", "Problem", "Effect")
     return "<h2>Where it is</h2>" + html_table("Where it is", headers, body) + note
+
+
+def _shown_value(value: str | None) -> str:
+    if value is None:
+        return ""
+    return f"<samp>{escape(value)}</samp>" if value else '<span class="none">empty</span>'
 
 
 def _write(path: Path, content: bytes) -> None:

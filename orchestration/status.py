@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.hold import BusyError, is_held
 from orchestration.quality import open_defects
 from orchestration.region import Region
 from orchestration.release import latest, read_manifest
@@ -107,5 +108,7 @@ def _warehouse(region: Region) -> Iterator[duckdb.DuckDBPyConnection | None]:
     if not region.warehouse_path.exists():
         yield None
         return
+    if is_held(region):
+        raise BusyError("a run is under way; ask again when it has ended (releases/latest can be read at any time)")
     with connect(region.warehouse_path, read_only=True) as connection:
         yield connection

@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from orchestration.extensions import load_extension
+from orchestration.warehouse import text_literal
 from sources.identifiers import birth_dates, name_keys, national_ids, postcode_keys
 from sources.spec import MASK, Role, Table
 
@@ -35,7 +36,9 @@ BIRTH_DATE = "_birth_date"
 """Vault-only column: the birth date as an ISO date, for exact ages."""
 
 _CHUNK = 1 << 20
-_FLUSH_ROWS = 500_000
+_FLUSH_ROWS = 100_000
+_MEMORY_LIMIT = "512MB"
+"""Taking in writes rows through to the file; what it reads back, reports of single deliveries, is little."""
 _DDL = """
 CREATE TABLE IF NOT EXISTS vault.identifier (
     delivery_id VARCHAR, table_name VARCHAR, file VARCHAR, row_number BIGINT, column_name VARCHAR, value VARCHAR
@@ -77,6 +80,7 @@ class Vault:
                 try:
                     # Deliveries are taken in side by side, in small batches.
                     connection.execute("SET threads = 1")
+                    connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
                     self.attach(connection)
                     connection.execute(_DDL)
                 except BaseException:
@@ -99,10 +103,10 @@ class Vault:
         self.close()
         load_extension(connection, "httpfs")
         connection.execute("SET enable_progress_bar = false")
-        path = (self.directory / "vault.duckdb").as_posix()
+        path = text_literal((self.directory / "vault.duckdb").as_posix())
         mode = ", READ_ONLY" if read_only else ""
         try:
-            connection.execute(f"ATTACH '{path}' AS vault (ENCRYPTION_KEY '{self._derived('database').hex()}'{mode})")
+            connection.execute(f"ATTACH {path} AS vault (ENCRYPTION_KEY '{self._derived('database').hex()}'{mode})")
         except duckdb.Error:
             # The engine's message would repeat the statement and so the key.
             raise VaultError(
@@ -250,12 +254,11 @@ class Intake:
     def flush(self) -> None:
         """Write what is buffered; part of the intake's transaction."""
         if self._buffer:
-            self._connection.register("kept", pa.concat_tables(self._buffer))
-            self._connection.execute(
-                "INSERT INTO vault.identifier SELECT ?, table_name, file, row_number, column_name, value FROM kept",
-                [self._delivery_id],
-            )
-            self._connection.unregister("kept")
+            # Not registered by name: a transaction keeps what was registered in it until it ends.
+            kept = pa.concat_tables(self._buffer)
+            kept = kept.append_column("delivery_id", pa.repeat(self._delivery_id, kept.num_rows))
+            columns = "delivery_id, table_name, file, row_number, column_name, value"
+            self._connection.from_arrow(kept).project(columns).insert_into("vault.main.identifier")
             self._buffer, self._buffered = [], 0
 
     def _row_hashes(self, content: pa.Table, secret: pa.Array | None) -> pa.Array:
@@ -268,11 +271,10 @@ class Intake:
         if secret is not None:
             parts = parts.append_column("secret", secret)
         listed = ", ".join(f"coalesce({name}::VARCHAR, '\x1e')" for name in parts.column_names)
-        self._connection.register("parts", parts)
-        query = f"SELECT md5(concat_ws('\x1f', {listed})) AS h FROM parts"
-        hashes = self._connection.execute(query).to_arrow_table()["h"]
-        self._connection.unregister("parts")
-        return hashes
+        # Not registered by name: a transaction keeps what was registered in it until it ends.
+        return (
+            self._connection.from_arrow(parts).project(f"md5(concat_ws('\x1f', {listed})) AS h").to_arrow_table()["h"]
+        )
 
     def _identity(self, table: Table, rows: pa.Table) -> dict[str, pa.Array]:
         if table.identity is None:

@@ -8,6 +8,7 @@ that gives a number a meaning (``dbt_project``).
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,11 @@ def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def text_literal(text: str) -> str:
+    """An SQL text, for statements that take no parameters; a folder may have a quote in its name."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def parsed_date(column: str) -> str:
     """SQL: a landed text as DATE, as the macro ``try_date`` reads it: ISO or m/d/yyyy, with or without a time."""
     day = f"split_part(split_part(trim({column}, ' \t'), ' ', 1), 'T', 1)"
@@ -153,7 +159,7 @@ def configure(connection: duckdb.DuckDBPyConnection, temp_directory: Path) -> No
     connection.execute("SET preserve_insertion_order = false")
     # A load is hundreds of small commits: writing the log out after every 16 MB of it would take a third of its time.
     connection.execute("SET checkpoint_threshold = '1GB'")
-    connection.execute(f"SET temp_directory = '{temp_directory.as_posix()}'")
+    connection.execute(f"SET temp_directory = {text_literal(temp_directory.as_posix())}")
     connection.execute("SET enable_progress_bar = false")
 
 
@@ -190,12 +196,11 @@ def connect(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyC
 
 
 def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every schema, raw and ops table that is not there yet. A spec that gained columns adds them (as NULL);
-    one that lost columns keeps them."""
+    """Make every schema, raw and ops table that is not there yet. A spec that gained columns adds them to its raw table
+    (as NULL); one that lost columns keeps them."""
     for schema in SCHEMAS:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    for name, columns in _OPS_TABLES.items():
-        connection.execute(f"CREATE TABLE IF NOT EXISTS ops.{name} ({columns})")
+    _ensure_ops(connection)
     if connection.execute("SELECT count(*) FROM ops.run_context").fetchone() == (0,):
         connection.execute("INSERT INTO ops.run_context (last_built_seq, load_seq) VALUES (0, 0)")
     connection.execute(
@@ -210,6 +215,24 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for kind, connector in connectors().items():
         for table in connector.tables.values():
             _ensure_raw(connection, raw_name(kind, table.name), raw_columns(table), existing)
+
+
+_KEPT = frozenset({"run_context", "applied", "aged", "row_account"})
+"""Ops tables that remember; the others are written anew before every build, from the region file and the deliveries."""
+
+
+def _ensure_ops(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the ops tables, and those anew that an earlier version made with other columns."""
+    found: dict[str, list[str]] = {}
+    for table, column in connection.execute(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'ops' "
+        "ORDER BY table_name, ordinal_position"
+    ).fetchall():
+        found.setdefault(table, []).append(column)
+    for name, columns in _OPS_TABLES.items():
+        if name in found and name not in _KEPT and found[name] != re.findall(r"(\w+) [A-Z]+", columns):
+            connection.execute(f"DROP TABLE ops.{name}")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS ops.{name} ({columns})")
 
 
 def _ensure_raw(

@@ -5,7 +5,7 @@ What belongs here: what every YAML file that people write has in common. What do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -29,6 +29,21 @@ def key_lines(node: yaml.Node | None, at: Loc = ()) -> dict[Loc, int]:
     return found
 
 
+def repeated_keys(node: yaml.Node | None, at: Loc = ()) -> Iterator[tuple[Loc, int]]:
+    """(key path, line) of every key that its mapping already has; YAML itself would silently keep the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            here = (*at, str(key.value))
+            if key.value in seen:
+                yield here, key.start_mark.line + 1
+            seen.add(key.value)
+            yield from repeated_keys(value, here)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from repeated_keys(value, (*at, index))
+
+
 def place(name: str, lines: Mapping[Loc, int], at: Loc) -> str:
     """``file:line: key`` of a key path, or of the nearest one above it that the file has."""
     known = at
@@ -45,6 +60,8 @@ def sentence(name: str, lines: Mapping[Loc, int], error: Any) -> str:
         message = "is not a known key; remove it or correct its spelling"
     elif error["type"] == "missing":
         message = "is required and missing"
+    elif error["type"] in ("model_type", "model_attributes_type"):
+        message = "must be keys with values, as in `key: value`"
     elif error["type"] == "string_pattern_mismatch":
         message = "must be lower-case letters, digits and underscores, starting with a letter"
     return f"{place(name, lines, tuple(error['loc']))}: {message}"

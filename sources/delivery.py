@@ -132,7 +132,7 @@ class Delivery:
             raise RefusedError(
                 "file_too_large",
                 f"{name} has more than the {limit:,} bytes that are read of such a file.",
-                "Split the file, or raise the limit of this source in the region file.",
+                "Split the file.",
                 file=name,
             )
         return content
@@ -441,7 +441,7 @@ def _check_count(container: str, count: int, limits: Limits) -> None:
         raise RefusedError(
             "too_many_files",
             f"{container} holds more than {limits.max_members:,} files.",
-            "Send only the files of this export, or raise the limit of this source in the region file.",
+            "Send only the files of this export, or raise `limits: {max_files: …}` of this source in the region file.",
         )
 
 
@@ -450,7 +450,8 @@ def _check_ratio(name: str, size: int, packed: int, limits: Limits) -> None:
         raise RefusedError(
             "zip_bomb",
             f"{name} grows to more than {limits.max_ratio} times its compressed size.",
-            "Send the file uncompressed if it is genuine.",
+            "Send the file uncompressed if it is genuine, or raise `limits: {max_compression: …}` of this source in "
+            "the region file.",
             file=name,
         )
 
@@ -581,7 +582,7 @@ def _member_too_large(name: str, limits: Limits) -> RefusedError:
     return RefusedError(
         "file_too_large",
         f"{name} has more than {limits.max_member_bytes:,} bytes.",
-        "Split the export by period, or raise the limit of this source in the region file.",
+        "Split the export by period, or raise `limits: {max_file_bytes: …}` of this source in the region file.",
         file=name,
     )
 
@@ -590,5 +591,5 @@ def _too_large(name: str, limits: Limits) -> RefusedError:
     return RefusedError(
         "delivery_too_large",
         f"{name} has more than {limits.max_total_bytes:,} bytes in all.",
-        "Split the export by period, or raise the limit of this source in the region file.",
+        "Split the export by period, or raise `limits: {max_delivery_bytes: …}` of this source in the region file.",
     )

@@ -86,6 +86,8 @@ def open_workbook(content: bytes, file: str, limits: XlsxLimits = XlsxLimits()) 
     """Open an XLSX file's bytes. Raises :class:`RefusedError` for what can't be used or would do harm."""
     parts = _unpack(content, file, limits)
     for name, part in parts.items():
+        if b"\0" in part:  # UTF-16, in which none of the guards below would see anything
+            raise _unreadable(file, f"{name} is not UTF-8")
         if _DOCTYPE.search(part):
             raise RefusedError(
                 "xml_entities",

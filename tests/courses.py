@@ -19,7 +19,7 @@ from tests.tables import Row, create_table
 _PROVENANCE = dict.fromkeys(("source_id", "organisation_id", "delivery_id", "file_name"), "varchar") | dict.fromkeys(
     ("row_number", "line_number"), "bigint"
 )
-_SLICES = dict.fromkeys(("age_band_code", "sex_code", "ethnicity_code"), "varchar")
+_SLICES = dict.fromkeys(("age_band_code", "sex_code", "ethnicity_code", "disability_code"), "varchar")
 _EPISODE = {
     **dict.fromkeys(("episode_key", "source_person_key", "person_key", "service_key", "service_type_code"), "varchar"),
     **dict.fromkeys(("start_on", "end_on", "move_in_on"), "date"),

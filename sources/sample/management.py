@@ -19,7 +19,7 @@ from sources.sample.draws import Draws, Ints
 from sources.sample.funders import FUNDERS, Award, awards_of
 from sources.sample.hmis import Course
 from sources.sample.hmis_tables import enrolment_ids, person_ids
-from sources.sample.names import given_names
+from sources.sample.names import family_names, given_names
 from sources.sample.planted import Ledger
 from sources.sample.world import Project, Provider
 
@@ -29,6 +29,8 @@ Row = dict[str, Value]
 _MOST_STAYS = 160
 """Stays of a provider with reviews and goals, at most."""
 _REVIEW_EVERY = 84
+_FRIENDS = 12
+"""Names that occur in what people say."""
 _ROLES = (("case_worker", 3, 6), ("support_worker", 1, 4), ("manager", 1, 1))
 """Role, and fewest and most posts of a team."""
 _STATEMENTS = (
@@ -153,7 +155,8 @@ class Management:
             )
 
     def _name(self, pick: int) -> str:
-        name = given_names()[pick % len(given_names())]
+        pick %= _FRIENDS
+        name = f"{given_names()[pick]} {family_names()[pick * 7]}"
         self.ledger.identify(names=name)
         return name
 

@@ -19,6 +19,14 @@ RAW = "_raw"
 """Column of a row that stands in a CSV file as it is."""
 
 
+_NOTHING_YET: dict[str, Row] = {
+    "goal": {"goal_code": "G0", "person_code": "P0", "stated_on": "2025-09-01", "intent_code": "improve"},
+    "goal_review": {"goal_code": "G0", "rated_on": "2025-09-19", "attainment_level": 0},
+    "review": {"review_code": "R0", "person_code": "P0", "due_on": "2025-09-01"},
+}
+"""What a row is made like where nobody stayed long enough for one."""
+
+
 @dataclass
 class Planting:
     """Plants defects into the rows of one provider; what was planted is found again by the row itself."""
@@ -59,9 +67,10 @@ class Planting:
         self.found.append((entity, row, defect, others or []))
         return row
 
-    def like(self, entity: str, place: int = -4, **changes: Value) -> Row:
-        """A row like one that is there, with changes."""
-        return {**self.rows[entity][place], **changes}
+    def like(self, entity: str, place: int = -9, **changes: Value) -> Row:
+        """A row like one that is there (before those that are planted), with changes."""
+        rows = self.rows[entity] or [_NOTHING_YET[entity]]
+        return {**rows[max(place, -len(rows))], **changes}
 
 
 def source_of(provider: Provider) -> str:

@@ -22,7 +22,7 @@ from sources.sample.files import write_zip
 from sources.sample.hmis import Course
 from sources.sample.management import Management, Row, Value
 from sources.sample.management_defects import PLANS, RAW, Planting, source_of
-from sources.sample.planted import DeliveryFact, Ledger
+from sources.sample.planted import Defect, DeliveryFact, Ledger
 from sources.sample.world import PROVIDERS, Provider
 
 SENT = day("2025-10-01")
@@ -123,6 +123,8 @@ class ManagementWriter:
             at = next(i for i, r in enumerate(rows[entity]) if r is row)
             defect.delivery, defect.file = path, files[entity]
             defect.written(at + first, at + 1)
+            if not style.is_workbook:
+                _tell_as_written(defect, style, entities()[entity], row, has_others=bool(others))
             defect.other_lines = [next(i for i, r in enumerate(rows[entity]) if r is o) + first for o in others]
             if defect.rule in ("wrong_field_count", "identifying_code"):
                 unreadable[files[entity]] = unreadable.get(files[entity], 0) + 1
@@ -135,6 +137,15 @@ class ManagementWriter:
                 landed={e: len(part) - unreadable.get(files[e], 0) for e, part in filled.items()},
             )
         )
+
+
+def _tell_as_written(defect: Defect, style: Style, entity: Entity, row: Row, *, has_others: bool) -> None:
+    """Value and record of a defect as they stand in a CSV file."""
+    cells = {c: _text(style, kind, c, row.get(c)) for c, kind in entity.kinds.items() if row.get(c) is not None}
+    if defect.column:
+        defect.value = cells.get(defect.column)
+    named = cells.get(defect.column or "") if has_others else next(iter(cells.values()), None)
+    defect.record = str(row[RAW]).split(style.delimiter)[0] if RAW in row else named
 
 
 def mapping_of(provider: Provider) -> list[str]:

@@ -181,6 +181,12 @@ _TARGETS = tuple(
 )
 """Targets of the region as a whole."""
 
+_PEER_GROUPS = (
+    "{id: families, name: Mostly families, where: {family_pct: {at_least: 50}}}",
+    "{id: alike, name: Most alike, nearest: {attributes: [project_count, family_pct], members: 8}}",
+)
+"""By a rule, and the nearest of each."""
+
 _REGION_HEAD = """\
 # A region that does not exist: invented organisations, people and figures in the real file formats.
 # Written by `trigpoint sample`; what was planted into it is listed in planted.json.
@@ -195,8 +201,8 @@ region:
 def region_text() -> str:
     """The region file."""
     lines = [_REGION_HEAD.rstrip(), "organisations:"]
-    named = [(p.id, p.name) for p in PROVIDERS] + [(f.id, f.name) for f in FUNDERS]
-    named.append((publication.PUBLISHER, publication.PUBLISHER_NAME))
+    lines += [f"  - {{id: {p.id}, name: {p.name}, attributes: {_attributes_of(p)}}}" for p in PROVIDERS]
+    named = [(f.id, f.name) for f in FUNDERS] + [(publication.PUBLISHER, publication.PUBLISHER_NAME)]
     lines += [f"  - {{id: {code}, name: {name}}}" for code, name in named]
     lines += ["sources:"]
     for provider in PROVIDERS:
@@ -219,7 +225,14 @@ def region_text() -> str:
     lines += _source(yearbook.SOURCE, yearbook.KIND, yearbook.PUBLISHER, f"{yearbook.SOURCE}/*.csv.gz", "yearly")
     lines += yearbook.mapping_of()
     lines += ["targets:", *(f"  - {target}" for target in _TARGETS)]
+    lines += ["peer_groups:", *(f"  - {group}" for group in _PEER_GROUPS)]
     return "\n".join(lines) + "\n"
+
+
+def _attributes_of(provider: Provider) -> str:
+    """What its peers are found by."""
+    family_pct = 100 * provider.families // (provider.singles + provider.families)
+    return f"{{project_count: {len(provider.projects)}, family_pct: {family_pct}}}"
 
 
 def _source(source: str, kind: str, organisation: str, location: str, cadence: str) -> list[str]:

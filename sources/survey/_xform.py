@@ -36,8 +36,11 @@ class Definition:
 
 
 def parse_definition(content: bytes) -> Definition | None:
-    """The definition in an XML file; None if it is something else (or uses entities, which no form needs)."""
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+    """The definition in an XML file; None if it is something else (or uses entities, which no form needs).
+
+    Bytes of zero are those of UTF-16, in which entities would not be seen; forms are UTF-8.
+    """
+    if any(mark in content for mark in (b"<!DOCTYPE", b"<!ENTITY", b"\0")):
         return None
     try:
         root = ElementTree.fromstring(content)  # noqa: S314  entities are ruled out above

@@ -156,8 +156,8 @@ REFERRALS = [
     referral("r4", "a1", date(2024, 1, 20), is_duplicate=True),
     referral("r5", "b1", date(2020, 11, 1)),
 ]
-"""Waiting at the end of a month: r1 in January and February 2024, r2 from January on, r3 never (turned down in the month
-it was made), r4 never (sent twice), r5 until October 2022."""
+"""Waiting at the end of a month: r1 in January and February 2024, r2 from January on, r3 never (turned down in the
+month it was made), r4 never (sent twice), r5 until October 2022."""
 
 
 def spending(service: str | None, month: date, amount: int, currency: str = "GBP") -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import re
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -88,6 +90,33 @@ def test_report_is_the_official_table(
     reason, columns, rows = KNOWN.get((report, table), ("", set(), set()))
     known = {key: reason for key in official if key[1] in columns and (rows is None or key[0] in rows)}
     agreement.compare(KIT, f"{report} {table}", cells, official, known=known)
+
+
+@pytest.mark.parametrize("table", ["Q22a2", "Q22d"])
+def test_the_kit_credits_nights_of_a_household_to_its_head(
+    reference_data: Path, reference_region: Region, table: str
+) -> None:
+    """The reason of the known disagreements is the right one: by that rule every figure comes out as the kit has it."""
+    with connect(reference_region.warehouse_path, read_only=True) as connection:
+        people = connection.execute(
+            """
+            SELECT
+                CASE
+                    WHEN relationship_to_head_code = 'head' THEN sum(nights) OVER (PARTITION BY household_key)
+                    ELSE date_diff('day', start_on, end_on)
+                END
+            FROM core.fct_episode
+            JOIN (
+                SELECT episode_key, count(night_on) AS nights
+                FROM core.fct_episode LEFT JOIN core.fct_bed_night USING (episode_key) GROUP BY ALL
+            ) USING (episode_key)
+            WHERE source_id = 'apr_es_nbn'
+            """
+        ).fetchall()
+    official, _names = _official(reference_data / f"case/hud-apr-testkit-1/expected/caper/es_nbn/{table}.csv")
+    limits = (7, 14, 21, 30, 60, 90, 180, 365, 730, 1095, 1460, 1825)
+    bands = Counter(bisect_left(limits, days) + 1 for (days,) in people)
+    assert {row: bands[row] for row in range(1, 14)} == {row: official[row, 1] for row in range(1, 14)}
 
 
 @pytest.mark.parametrize("table", ["Q5a", "Q6a", "Q10d", "Q11"])

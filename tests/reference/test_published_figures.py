@@ -21,7 +21,7 @@ import duckdb
 import pytest
 import yaml
 
-from orchestration.project import PROJECT_ROOT
+from orchestration.project import ROOT
 from orchestration.region import Region, load_region
 from orchestration.runner import run_main
 from orchestration.warehouse import connect
@@ -30,7 +30,7 @@ from tests.reference.agreement import Agreement
 pytestmark = [pytest.mark.reference, pytest.mark.xdist_group("publications")]
 
 PUBLICATIONS = Path(__file__).parent / "publications.yml"
-GUIDE = PROJECT_ROOT / "sources/benchmark/README.md"
+GUIDE = ROOT / "sources/benchmark/README.md"
 TALKING_THERAPIES = "NHS Talking Therapies, annual"
 
 

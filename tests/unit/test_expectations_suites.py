@@ -131,6 +131,7 @@ def test_the_warehouse_suite_finds_what_landing_cannot() -> None:
     checks = load_suite("warehouse", None, SUITES_DIR, REFERENCE_DIR).checks
     assert {check.rule.rule for check in checks} == {
         "orphan_record", "held_with_parent", "exit_before_entry", "unattached_response", "contradictory_figure",
+        "supplied_score_mismatch",
     }  # fmt: skip
 
 

@@ -43,8 +43,67 @@ CREATE TABLE benchmark.fct_benchmark_external AS SELECT * FROM (VALUES ('recover
 INSERT INTO ops.survey_form VALUES ('harbour_odk', 'check_in', 'phq9', NULL, 'client_ref', 'harbour_hmis', NULL);
 INSERT INTO ops.source_config VALUES
     ('harbour_hmis', 'hmis_csv', 'case_management', 'harbour', NULL, NULL),
-    ('harbour_odk', 'odk', 'survey', 'harbour', NULL, NULL);
+    ('harbour_odk', 'odk', 'survey', 'harbour', NULL, NULL),
+    ('harbour_plan', 'sheet', 'management', 'harbour', NULL, NULL);
+INSERT INTO ops.organisation VALUES ('harbour', 'Harbour', 4);
+CREATE TABLE core.dim_service AS SELECT 'known' AS service_key;
+CREATE TABLE core.person_xref AS SELECT 'known' AS source_person_key;
 """
+
+
+PLACE = (
+    "'harbour_plan' AS source_id, 'harbour' AS organisation_id, 'd5' AS delivery_id, 'plan.xlsx#Plan' AS file_name, "
+    "CAST(line_number - 1 AS BIGINT) AS row_number"
+)
+# Tables of the models and, by line, what is right or wrong with a row.
+SHEETS = {
+    "input.in_case__staffing": ("service_key", [(2, "'known'"), (3, "'stranger'"), (4, "NULL")]),
+    "input.in_case__review": ("service_key, source_person_key", [(2, "'known', 'known'"), (3, "NULL, 'stranger'")]),
+    "input.in_case__goal": ("source_person_key", [(2, "'known'")]),
+    **{
+        f"input.in_management__{entity}": ("service_key", [(2, "'known'")])
+        for entity in ("finance", "supervision", "training", "culture")
+    },
+    "core.fct_target": (
+        "target_key, is_kpi_known, is_entity_known",
+        [(2, "'t1', true, true"), (3, "'t2', false, true"), (4, "'t3', true, false")],
+    ),
+    "core.dim_objective": (
+        "objective_code, parent_objective_key, is_parent_known, is_in_circle, organisation_mission_count, "
+        "objective_type_code, is_leaf, is_active, kpi_count",
+        [
+            (2, "'M', NULL, true, false, 2, 'mission', false, true, 0"),
+            (3, "'M2', NULL, true, false, 2, 'mission', true, true, 1"),
+            (4, "'A', 'k', true, true, 2, 'goal', false, true, 0"),
+            (5, "'B', NULL, false, false, 2, 'outcome', true, true, 0"),
+            (6, "'I', 'k', true, false, 2, 'individual', true, true, 0"),
+        ],
+    ),
+    "core.bridge_objective_kpi": (
+        "objective_kpi_key, is_kpi_known, is_objective_known",
+        [(2, "'l1', true, true"), (3, "'l2', false, true"), (4, "'l3', true, false")],
+    ),
+    "core.bridge_award_objective": ("award_objective_key, is_share_valid", [(2, "'a1', true"), (3, "'a2', false")]),
+    "core.bridge_outcome_link": (
+        "outcome_link_key, is_weight_sum_valid, is_from_known, is_to_known, is_upward",
+        [(2, "'o1', true, true, true, true"), (3, "'o2', false, true, true, true"),
+         (4, "'o3', true, true, false, true"), (5, "'o4', true, true, true, false")],
+    ),
+}  # fmt: skip
+
+
+def create_sheets(connection: duckdb.DuckDBPyConnection) -> None:
+    for table, (columns, rows) in SHEETS.items():
+        values = ", ".join(f"({line}, {row})" for line, row in rows)
+        connection.execute(
+            f"CREATE TABLE {table} AS SELECT *, {PLACE} FROM (VALUES {values}) AS v (line_number, {columns})"
+        )
+    for entity, organisation, line in (("action", "harbour", 2), ("action", "nobody", 3), ("target", None, 4)):
+        connection.execute(
+            f"INSERT INTO raw.sheet__{entity} (_source_id, _delivery_id, _status, _file, _row_number, _line, "
+            "organisation_code) VALUES ('harbour_plan', 'd5', 'current', 'plan.xlsx#Plan', ?, ?, ?)",
+            [line - 1, line, organisation],
+        )
 
 
 def raw(connection: duckdb.DuckDBPyConnection, table: str, status: str = "current", **values: str) -> None:
@@ -60,6 +119,7 @@ def verdict() -> Iterator[WarehouseVerdict]:
         ensure_tables(connection)
         quality.ensure_tables(connection)
         connection.execute(MODELS)
+        create_sheets(connection)
         raw(connection, "client", PersonalID="P1")
         raw(connection, "project", ProjectID="R1")
         raw(connection, "enrollment", EnrollmentID="E1", PersonalID="P1", ProjectID="R1")
@@ -116,6 +176,30 @@ def test_a_response_that_names_a_stranger_is_shown_by_the_senders_column(verdict
     assert (result.checked_count, result.failed_count, result.check_id) == (
         2, 1, "odk.response.client_ref.unattached_response",
     )  # fmt: skip
+
+
+def test_what_sheets_refer_to_must_be_there(verdict: WarehouseVerdict) -> None:
+    """Each finding with its table, rule and line; what is right is not among them."""
+    held = {(r["table"], r["rule"], r["line"]) for r in verdict.quarantine.to_pylist() if r["kind"] == "sheet"}
+    assert held == {("action", "unknown_organisation", 3)}
+    found = {(r["table"], r["rule"], r["line"]) for r in verdict.warnings.to_pylist() if r["kind"] == "sheet"}
+    assert found == {
+        ("staffing", "unknown_service", 3),
+        ("review", "unknown_person", 3),
+        ("target", "unknown_kpi", 3),
+        ("target", "unknown_entity", 4),
+        ("objective", "one_mission", 2),
+        ("objective", "one_mission", 3),
+        ("objective", "objective_circle", 4),
+        ("objective", "unknown_parent", 5),
+        ("objective", "leaf_without_kpi", 5),
+        ("objective_link", "unknown_kpi", 3),
+        ("objective_link", "unknown_objective", 4),
+        ("objective_link", "share_sum", 3),
+        ("outcome_link", "weight_sum", 3),
+        ("outcome_link", "unknown_outcome", 4),
+        ("outcome_link", "link_direction", 5),
+    }
 
 
 def test_a_converted_score_that_its_answers_do_not_come_to_is_shown_by_its_question(verdict: WarehouseVerdict) -> None:
@@ -184,7 +268,20 @@ def warehouse(faults: dict[str, tuple[dict[str, str], dict[str, str], set[str]]]
     _create(connection, SERIES, [PUBLISHED | own[name] | published for name, (published, _, _) in rows.items()])
     _create(connection, FIGURES, [KEY | TRUTH | own[name] | true for name, (_, true, _) in rows.items()])
     person = {"numerator_disclosure_code": "'person'", "denominator_disclosure_code": "'person'"}
-    _create(connection, "kpi.kpi_definition", [{"version": "1", **person, **own[name]} for name in rows])
+    defined = {"category_code": "'outcomes'", "valid_to_on": "CAST(NULL AS DATE)", "direction": "1",
+               "balancing_kpi_id": "'EX-03'"}  # fmt: skip
+    _create(connection, "kpi.kpi_definition", [{"version": "1", **person, **defined, **own[name]} for name in rows])
+    _create(
+        connection, "reference.ref_measure_kind", [{"category_code": "'outcomes'", "is_on_board_scorecard": "true"}]
+    )
+    measure = {"programme_code": "'shelter'", "kind_code": "'outcome'", "kpi_count": "2"}
+    _create(connection, "kpi.mart_measure_coverage", [measure])
+    _create(connection, "core.dim_objective", [{"objective_key": "'o'"}])
+    links = [{"objective_key": "'o'", "is_objective_known": "true", **own[name]} for name in rows]
+    _create(connection, "core.bridge_objective_kpi", links)
+    target = {"kpi_id": "'OC-05'", "is_kpi_known": "true", "source_id": "'region_file'",
+              "file_name": "'region.yml'", "line_number": "88"}  # fmt: skip
+    _create(connection, "core.fct_target", [target])
     _create(connection, "pub.pub_kpi_catalogue", [{"version": "1", **own[name]} for name in rows])
     _create(connection, "pub.pub_organisation", [{"organisation_id": "'harbour'"}])
     _create(
@@ -215,6 +312,27 @@ def test_a_sound_warehouse_may_be_published() -> None:
     assert not any(blocks(r) for r in results.values())
     stated = results["loaded_provider.source_id.provider_without_episodes"]
     assert (stated.outcome, stated.message) == (Outcome.NOT_APPLICABLE, "no case management export is loaded")
+
+
+def test_what_is_not_measured_or_not_known_is_named() -> None:
+    connection = warehouse({})
+    connection.execute("INSERT INTO reference.ref_measure_kind VALUES ('workforce', true), ('equity', true)")
+    connection.execute(
+        "INSERT INTO kpi.mart_measure_coverage VALUES ('shelter', 'quality', 0), ('shelter', 'input', 0)"
+    )
+    connection.execute("UPDATE kpi.kpi_definition SET balancing_kpi_id = NULL")
+    connection.execute("DELETE FROM core.bridge_objective_kpi")
+    connection.execute("INSERT INTO core.fct_target VALUES ('OC-99', false, 'region_file', 'region.yml', 91)")
+    results = judged(connection)
+    named = {r.rule: r.message.partition(" rows")[2] for r in results.values() if r.outcome is Outcome.FAIL}
+    assert named == {
+        "category_without_kpi": ": equity, workforce)",
+        "programme_without_measure": ": shelter: quality)",
+        "target_without_balance": ": OC-05)",
+        "kpi_without_objective": ": OC-05)",
+        "unknown_kpi": ": region.yml:91 OC-99)",
+    }
+    assert {r.rule for r in results.values() if blocks(r)} == {"unknown_kpi"}
 
 
 def test_each_fault_fails_its_checks_and_no_other() -> None:

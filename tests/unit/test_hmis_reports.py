@@ -6,6 +6,7 @@ What belongs here: one person or household a rule. What does not: HUD's own tabl
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
@@ -14,6 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from orchestration.project import DBT_PROJECT
 from tests.dbt_macros import render
 
 Row = dict[str, Any]
@@ -158,6 +160,42 @@ def household(name: str, *members: Row) -> list[dict[str, list[Row]]]:
         )
         for number, member in enumerate(members)
     ]
+
+
+# Codes (§12.1) ---------------------------------------------------------------------------------------------------
+
+
+def situations(version: str) -> list[dict[str, str]]:
+    """Destinations and living situations of a format."""
+    with (DBT_PROJECT / "seeds/ref_hmis_situation.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["format_version"] == version]
+
+
+@pytest.mark.parametrize("version", ["FY2020", "FY2022"])
+def test_situations_until_fy2022(version: str) -> None:
+    codes: dict[str, set[int]] = {}
+    for row in situations(version):
+        codes.setdefault(row["situation_class_code"], set()).add(int(row["situation_code"]))
+        if row["is_destination_excluded"] == "true":
+            codes.setdefault("excluded", set()).add(int(row["situation_code"]))
+    assert codes["permanent"] == {3, 10, 11, 19, 20, 21, 22, 23, 26, 28, 31, 33, 34}
+    assert codes["excluded"] == {6, 15, 24, 25}
+    assert codes["homeless"] == {1, 16, 18}
+    assert codes["institutional"] == {4, 5, 6, 7, 15, 25}
+
+
+def test_situations_since_fy2024_are_families_of_numbers_and_the_same_places() -> None:
+    family = {"homeless": 1, "institutional": 2, "temporary": 3, "permanent": 4}
+    rows = situations("FY2024")
+    for row in rows:
+        assert int(row["situation_code"]) // 100 == family.get(row["situation_class_code"], 0), row
+    assert {row["situation_code"] for row in rows if row["is_destination_excluded"] == "true"} == {
+        *("206", "215", "225", "24")
+    }
+    before = {row["situation_detail_code"]: row["situation_class_code"] for row in situations("FY2022")}
+    for row in rows:
+        if row["situation_detail_code"] != "rental_subsidy":
+            assert before[row["situation_detail_code"]] == row["situation_class_code"], row
 
 
 # Who is in the report --------------------------------------------------------------------------------------------

@@ -421,3 +421,27 @@ def test_a_count_that_is_also_a_value_can_not_be_rounded_as_both() -> None:
     }  # fmt: skip
     (problem,) = CONNECTOR.check_mapping(mapping)
     assert problem.startswith("'seen' is a value here and a count in 'uptake'")
+
+
+def test_a_file_about_one_organisation_and_one_period_needs_no_columns_for_them(tmp_path: Path) -> None:
+    landed = land(
+        tmp_path,
+        "seen,referred,age,sex\n12 %,\u00a01 000,65+,F\n3%,7,All,\n",
+        WIDE,
+        organisation={"fixed": {"code": "E1", "name": "Wellland"}, "level": "national"},
+        period={"type": "other", "fixed": {"start": "2023-04-01", "end": "2023-12-31", "label": "Nine months"}},
+        numbers={"percent_sign": True, "thousands": " "},
+        slices=[
+            {"type": "age_band", "column": "age", "total": ["All"]},
+            {"type": "sex", "column": "sex", "codes": {"F": "female"}, "total": [""]},
+        ],
+    )
+    shown = [(row["number"], row["slice_type_code"], row["slice_code"]) for row in landed.rows]
+    assert shown == [
+        ("12", "age_band|sex", "65+|female"),
+        ("1000", "age_band|sex", "65+|female"),
+        ("3", "all", "all"),
+        ("7", "all", "all"),
+    ]
+    about = {(r["organisation_code"], r["period_start_on"], r["period_end_on"], r["period_label"]) for r in landed.rows}
+    assert about == {("E1", "2023-04-01", "2023-12-31", "Nine months")}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sources.errors import RefusedError
 from sources.spec import Regime
 from sources.survey import _odk_files
+from sources.survey._xform import parse_definition
 from sources.survey.odk import CONNECTOR
 from tests.survey_landing import FIXTURES, PHQ9_MAPPING, Landed, land
 
@@ -282,3 +283,11 @@ def _leaves(record: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif value is not None and value != "":
             found.append((prefix + name, str(value).lower() if isinstance(value, bool) else str(value)))
     return found
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+def test_a_form_definition_with_entities_is_not_read(codec: str) -> None:
+    entity = '<!DOCTYPE x [<!ENTITY a "b">]>'
+    form = '<html><head><title>&a;</title><model><instance><data id="f"/></instance></model></head></html>'
+    assert parse_definition(form.replace("&a;", "b").encode()) is not None
+    assert parse_definition((entity + form).encode(codec)) is None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from orchestration.region import Cadence, RegionFileError, json_schema, load_region
 from orchestration.scaffold import scaffold
+from sources import delivery
 
 GOOD = """\
 region: {id: demo, name: Demo region, time_zone: Europe/London, financial_year_start: 4}
@@ -106,3 +108,52 @@ def test_the_scaffold_overwrites_nothing(tmp_path: Path) -> None:
     scaffold(tmp_path / "region")
     with pytest.raises(FileExistsError):
         scaffold(tmp_path / "region")
+
+
+@pytest.mark.parametrize(
+    ("added", "expected"),
+    [
+        ("region: {id: other, name: Other}\n", "region.yml:6: region: is there twice; a key can be there once"),
+        ("schedules: {release: banana}\n", "region.yml:6: schedules.release: 'banana' is no cron expression"),
+        ('schedules: {release: "0 24 * * *"}\n', "region.yml:6: schedules.release: '0 24 * * *' is no cron"),
+        ("targets: []\n", None),
+        ('schedules: {release: "*/15 6-18 1,15 jan-MAR mon"}\n', None),
+    ],
+)
+def test_what_would_fail_later_or_be_lost_silently_is_told(tmp_path: Path, added: str, expected: str | None) -> None:
+    if expected is None:
+        load_region(region_file(tmp_path, GOOD + added))
+    else:
+        (problem,) = problems_of(tmp_path, GOOD + added)
+        assert problem.startswith(expected)
+
+
+def test_a_key_that_is_there_twice_is_found_at_any_depth(tmp_path: Path) -> None:
+    text = GOOD.replace("cadence: monthly", "cadence: monthly, cadence: daily")
+    assert problems_of(tmp_path, text) == ["region.yml:5: sources[0].cadence: is there twice; a key can be there once"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "region.yml:1: file: must be keys with values"),
+        (b"- a\n", "region.yml:1: file: must be keys with values"),
+        (b"region:\n  name: Caf\xe9\n", "region.yml:2: not UTF-8"),
+    ],
+)
+def test_what_is_no_region_file_is_told(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "region.yml").write_bytes(content)
+    with pytest.raises(RegionFileError) as caught:
+        load_region(tmp_path / "region.yml")
+    assert caught.value.problems[0].startswith(expected)
+
+
+def test_every_limit_that_a_refusal_names_can_be_set(tmp_path: Path) -> None:
+    """A refusal tells its reader to raise a limit of the region file; that limit has to be there."""
+    source = (Path(delivery.__file__)).read_text(encoding="utf-8")
+    named = set(re.findall(r"`limits: \{(\w+):", source))
+    assert named == {"max_files", "max_file_bytes", "max_delivery_bytes", "max_compression"}
+    settings = ", ".join(f"{name}: {number}" for number, name in enumerate(sorted(named), start=3))
+    text = GOOD.replace("cadence: monthly", f"limits: {{{settings}}}")
+    limits = load_region(region_file(tmp_path, text)).sources[0].limits.of_delivery
+    assert limits == delivery.Limits(max_ratio=3, max_total_bytes=4, max_member_bytes=5, max_members=6)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestration import warehouse
-from orchestration.warehouse import HeldError, connect
+from orchestration.warehouse import HeldError, connect, ensure_tables
 
 _HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 
@@ -49,3 +49,18 @@ def test_a_database_that_is_let_go_in_time_is_waited_for(held: tuple[Path, subpr
     with connect(path) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     holder.wait()
+
+
+def test_what_is_written_anew_before_each_build_takes_the_columns_of_a_newer_version(tmp_path: Path) -> None:
+    with connect(tmp_path / "build.duckdb") as connection:
+        connection.execute("CREATE SCHEMA ops")
+        connection.execute("CREATE TABLE ops.kpi_target (kpi_id VARCHAR)")
+        connection.execute("CREATE TABLE ops.aged (source_id VARCHAR, load_seq BIGINT)")
+        connection.execute("INSERT INTO ops.aged VALUES ('s', 1)")
+        ensure_tables(connection)
+        columns = [name for name, *_ in connection.execute("DESCRIBE ops.kpi_target").fetchall()]
+        connection.execute("INSERT INTO ops.organisation (organisation_id) VALUES ('harbour')")
+        ensure_tables(connection)
+        assert {"kpi_id", "organisation_id", "target", "set_on"} <= set(columns)
+        assert connection.execute("SELECT * FROM ops.aged").fetchall() == [("s", 1)]
+        assert connection.execute("SELECT organisation_id FROM ops.organisation").fetchall() == [("harbour",)]

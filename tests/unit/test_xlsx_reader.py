@@ -153,6 +153,13 @@ def test_entities_are_refused() -> None:
     assert refusal(content).rule == "xml_entities"
 
 
+def test_entities_are_not_smuggled_in_by_another_encoding() -> None:
+    """The guards read bytes; in UTF-16 they would see nothing."""
+    declared = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a "b">]><worksheet/>'
+    content = edit_sheet(one_sheet(["a"]), rb"(?s).*", declared.encode("utf-16"))
+    assert refusal(content).rule == "corrupt_workbook"
+
+
 @pytest.mark.parametrize(
     ("content", "rule"),
     [

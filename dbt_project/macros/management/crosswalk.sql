@@ -1,18 +1,20 @@
 {#-
-    From the outcomes of one framework to those of another, by one version of a crosswalk.
+    From the outcomes of one framework to those of another. Crosswalks are never chained: a chain would multiply weights
+    and weaken matches without anybody having said so.
 
-    `crosswalk_rows` gives what held on a day (`valid_on`) as it was asserted by a day (`asserted_by_on`): both times are
-    kept, so that an old release can be made again after a mapping was changed. Crosswalks are never chained: a chain
-    would multiply weights and weaken matches without anybody having said so.
+    `crosswalk_holds` is the condition that a mapping applies on a day, by what was asserted up to another day (by what is
+    asserted last, without one): both times are kept, so that what was said before can be worked out again.
 -#}
-{% macro crosswalk_rows(valid_on, asserted_by_on) -%}
+{% macro crosswalk_holds(alias, valid_on, asserted_by_on=none) -%}
     (
-        select *
-        from {{ ref('ref_crosswalk') }}
-        where (valid_from_on is null or valid_from_on <= {{ valid_on }})
-            and (valid_to_on is null or valid_to_on >= {{ valid_on }})
-            and asserted_on <= {{ asserted_by_on }}
-            and (superseded_on is null or superseded_on > {{ asserted_by_on }})
+        ({{ alias }}.valid_from_on is null or {{ alias }}.valid_from_on <= {{ valid_on }})
+        and ({{ alias }}.valid_to_on is null or {{ alias }}.valid_to_on >= {{ valid_on }})
+        {%- if asserted_by_on is none %}
+        and {{ alias }}.superseded_on is null
+        {%- else %}
+        and {{ alias }}.asserted_on <= {{ asserted_by_on }}
+        and ({{ alias }}.superseded_on is null or {{ alias }}.superseded_on > {{ asserted_by_on }})
+        {%- endif %}
     )
 {%- endmacro %}
 

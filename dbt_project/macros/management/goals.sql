@@ -32,12 +32,11 @@
 {%- endmacro %}
 
 {#-
-    Why a review is not counted as fallen due: the stay ended before, or it is not due yet. A review that was done is
-    counted whenever it was due.
+    Why a review is not counted as fallen due: the stay ended before. A review that was done is counted all the same. One
+    that is still to come falls due in a period that is not over.
 -#}
-{% macro review_exclusion(due_on, done_on, end_on, as_of) -%}
+{% macro review_exclusion(due_on, done_on, end_on) -%}
     case
         when {{ done_on }} is null and {{ end_on }} < {{ due_on }} then 'ended_before_due'
-        when {{ done_on }} is null and {{ due_on }} > {{ as_of }} then 'not_due_yet'
     end
 {%- endmacro %}

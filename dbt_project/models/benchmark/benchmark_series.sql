@@ -33,7 +33,7 @@ select
     coalesce(k.value is not null and k.is_period_complete and not k.is_below_minimum, false) as is_comparable,
     k.is_period_complete,
     k.is_provisional,
-    d.additivity_code = 'place_and_time' as is_flow
+    d.additivity_code = 'place_and_time' and not d.is_stock as is_flow
 from {{ ref('fct_kpi') }} as k
 inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
 where k.slice_code = 'all' and k.level_code in ('region', 'organisation', 'service_type')

@@ -31,11 +31,12 @@ with month_of_year as (
 ),
 
 profile as (
-    select kpi_id, organisation_id, period_start as month_on, cast(target as decimal(28, 6)) as target
-    from {{ source('ops', 'kpi_target') }}
-    where period_type = 'month'
+    select kpi_id, level_code, level_key, period_start_on as month_on, cast(target_value as decimal(28, 6)) as target
+    from {{ ref('fct_target') }}
+    where period_type_code = 'month' and not is_retrospective
     qualify row_number() over (
-        partition by kpi_id, organisation_id, period_start order by set_on desc nulls last, target asc nulls last
+        partition by kpi_id, level_code, level_key, period_start_on
+        order by set_on desc nulls last, target_value asc nulls last, target_key asc nulls last
     ) = 1
 ),
 
@@ -44,7 +45,7 @@ gapless as (
     select m.*, p.target
     from month_of_year as m
     left join profile as p
-        on m.kpi_id = p.kpi_id and m.level_code = 'organisation' and m.level_key = p.organisation_id
+        on m.kpi_id = p.kpi_id and m.level_code = p.level_code and m.level_key = p.level_key
         and m.month_on = p.month_on
     where m.month_on = {{ add_months('m.year_start_on', 'm.month_number - 1') }}
 ),
@@ -53,7 +54,7 @@ profiled as (
     select y.series_key, y.year_start_on, sum(p.target) as profile_total
     from (select distinct series_key, kpi_id, level_code, level_key, year_start_on, year_end_on from gapless) as y
     inner join profile as p
-        on y.kpi_id = p.kpi_id and y.level_code = 'organisation' and y.level_key = p.organisation_id
+        on y.kpi_id = p.kpi_id and y.level_code = p.level_code and y.level_key = p.level_key
         and p.month_on >= y.year_start_on and p.month_on <= y.year_end_on
     group by y.series_key, y.year_start_on
     having count(*) = 12

@@ -50,6 +50,7 @@ charted as (
     ) as j
     inner join {{ ref('fct_spc_point') }} as c
         on j.kpi_id = c.kpi_id and j.version = c.version and j.level_code = c.level_code and j.level_key = c.level_key
+        and c.slice_code = 'all' and c.period_type_code = 'month'
         and c.period_start_on between j.period_start_on and j.period_end_on
     qualify row_number() over (
         partition by j.kpi_id, j.version, j.level_code, j.level_key, j.period_type_code, j.period_start_on
@@ -76,7 +77,7 @@ select
                 when 'internal' then 1 when 'local' then 2 when 'funder' then 3 when 'regional' then 4 else 5
             end asc nulls last,
             j.target_key asc nulls last
-    ) = 1 as is_headline,
+    ) = 1 as is_leading_target,
     j.value,
     j.target,
     j.tolerance_pct,

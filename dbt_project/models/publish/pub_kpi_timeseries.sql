@@ -82,7 +82,7 @@ charted as (
 
 targeted as (
     select g.*, 'all' as slice_code from {{ ref('fct_performance_gap') }} as g
-    where g.is_headline
+    where g.is_leading_target
 )
 
 {#- The KPI as it may be shown; gaps are of this figure, so that they give away no more than it does. -#}

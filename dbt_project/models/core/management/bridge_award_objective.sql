@@ -40,7 +40,7 @@ part as (
         a.organisation_id,
         a.award_code,
         cast(null as string),
-        1 - coalesce(least(s.share_sum, 1), 0),
+        1 - least(coalesce(s.share_sum, 0), 1),
         true,
         cast(null as string),
         cast(null as string),

@@ -1,11 +1,11 @@
 -- Personal outcomes by the outcomes of every framework that they reach. In crosswalks that allocate, the shares of a goal
 -- add up to one, what is not mapped included; in crosswalks that tag, a goal may count more than once, and figures made
 -- of them must not be added up.
-{%- set today = "(select context.as_of from " ~ source('ops', 'run_context') ~ " as context)" %}
 with goal as (
     select
         g.goal_key,
         g.organisation_id,
+        g.stated_on,
         n.framework_code,
         n.version,
         n.node_code
@@ -13,13 +13,10 @@ with goal as (
     inner join {{ ref('dim_outcome_node') }} as n on g.outcome_node_key = n.outcome_node_key
 ),
 
-crosswalk as (
-    select * from {{ crosswalk_rows(today, today) }} as valid
-),
-
 crosswalk_set as (
     select distinct crosswalk_code, mode_code, from_framework_code, from_version, to_framework_code, to_version
-    from crosswalk
+    from {{ ref('ref_crosswalk') }}
+    where superseded_on is null
 ),
 
 mapped as (
@@ -41,9 +38,11 @@ mapped as (
         case when s.mode_code = 'allocate' then coalesce(x.weight, 1) end
     from goal as g
     inner join crosswalk_set as s on g.framework_code = s.from_framework_code and g.version = s.from_version
-    left join crosswalk as x
+    -- What held when the goal was stated.
+    left join {{ ref('ref_crosswalk') }} as x
         on s.crosswalk_code = x.crosswalk_code and g.framework_code = x.from_framework_code
         and g.version = x.from_version and g.node_code = x.from_node_code
+        and {{ crosswalk_holds('x', 'g.stated_on') }}
 )
 
 select

@@ -13,14 +13,11 @@ select
     a.signal_kpi_id is not null as is_answer_to_signal,
     objective.objective_key,
     cycle.cycle_key,
-    coalesce(a.status_code <> 'cancelled' and a.due_on <= context.as_of, false) as is_due,
-    coalesce(a.status_code <> 'cancelled' and a.due_on <= context.as_of and a.done_on <= a.due_on, false)
-        as is_closed_on_time,
-    coalesce(a.status_code = 'open' and a.done_on is null and a.due_on < context.as_of, false) as is_overdue,
+    coalesce(a.status_code <> 'cancelled' and a.due_on is not null, false) as is_due,
+    coalesce(a.status_code <> 'cancelled' and a.done_on <= a.due_on, false) as is_closed_on_time,
     {{ days_between('a.opened_on', 'a.done_on') }} as days_to_close,
     {{ provenance('a') }}
 from {{ ref('in_management__action') }} as a
-cross join {{ source('ops', 'run_context') }} as context
 left join {{ ref('in_management__objective') }} as objective
     on a.organisation_id = objective.organisation_id and a.objective_code = objective.objective_code
 left join {{ ref('in_management__improvement_cycle') }} as cycle

@@ -34,10 +34,13 @@ timed as (
         a.amount_awarded,
         a.planned_start_on,
         a.planned_end_on,
-        least(greatest({{ ratio(
-            days_between('a.planned_start_on', add_days('r.month_end_on', 1)),
-            days_between('a.planned_start_on', add_days('a.planned_end_on', 1))
-        ) }}, 0e0), 1e0) as elapsed_share,
+        -- Without days there is no share of time; greatest() alone would make it 0.
+        case
+            when a.planned_end_on >= a.planned_start_on then least(greatest({{ ratio(
+                days_between('a.planned_start_on', add_days('r.month_end_on', 1)),
+                days_between('a.planned_start_on', add_days('a.planned_end_on', 1))
+            ) }}, 0e0), 1e0)
+        end as elapsed_share,
         greatest({{ month_number('a.planned_end_on') }} - {{ month_number('r.month_start_on') }}, 0) as months_left
     from running as r
     inner join {{ ref('dim_award') }} as a on r.award_key = a.award_key and r.currency_code = a.currency_code

@@ -23,13 +23,12 @@ select
     c.decided_on,
     cast(coalesce(action.action_count, 0) as int) as action_count,
     cast(coalesce(action.done_action_count, 0) as int) as done_action_count,
-    coalesce(c.review_due_on <= context.as_of, false) as is_review_due,
-    coalesce(c.review_due_on <= context.as_of and c.reviewed_on <= c.review_due_on, false) as is_reviewed_on_time,
+    c.review_due_on is not null as is_review_due,
+    coalesce(c.reviewed_on <= c.review_due_on, false) as is_reviewed_on_time,
     -- As far as the effect that was predicted, in its direction.
     c.observed_effect is not null and c.predicted_effect is not null
     and c.predicted_effect <> 0
     and {{ ratio('c.observed_effect', 'c.predicted_effect') }} >= 1e0 as is_prediction_reached,
     {{ provenance('c') }}
 from {{ ref('in_management__improvement_cycle') }} as c
-cross join {{ source('ops', 'run_context') }} as context
 left join action on c.cycle_key = action.cycle_key

@@ -6,14 +6,12 @@ with reviewed as (
         e.end_on as episode_end_on,
         coalesce(e.service_key, service.service_key) as of_service_key,
         coalesce(e.service_type_code, service.service_type_code, 'UNMAPPED') as service_type_code,
-        x.person_key,
-        context.as_of
+        x.person_key
     from {{ ref('in_case__review') }} as r
     left join {{ ref('person_xref') }} as x on r.source_person_key = x.source_person_key
     left join {{ ref('fct_episode') }} as e
         on r.episode_key = e.episode_key and r.source_person_key = e.source_person_key
     left join {{ ref('dim_service') }} as service on r.service_key = service.service_key
-    cross join {{ source('ops', 'run_context') }} as context
     where r.due_on is not null
 )
 
@@ -26,9 +24,9 @@ select
     service_type_code,
     due_on,
     done_on,
-    {{ review_exclusion('due_on', 'done_on', 'episode_end_on', 'as_of') }} as exclusion_code,
-    {{ review_exclusion('due_on', 'done_on', 'episode_end_on', 'as_of') }} is null as is_counted,
-    {{ review_exclusion('due_on', 'done_on', 'episode_end_on', 'as_of') }} is null
+    {{ review_exclusion('due_on', 'done_on', 'episode_end_on') }} as exclusion_code,
+    {{ review_exclusion('due_on', 'done_on', 'episode_end_on') }} is null as is_counted,
+    {{ review_exclusion('due_on', 'done_on', 'episode_end_on') }} is null
     and coalesce(done_on <= due_on, false) as is_on_time,
     {{ days_between('due_on', 'done_on') }} as days_late,
     done_on is not null as is_done,

@@ -16,7 +16,10 @@ select
     s.month_end_on,
     s.fte_established,
     s.fte_in_post,
-    cast(greatest(s.fte_established - s.fte_in_post, 0) as decimal(9, 2)) as fte_vacant,
+    case
+        when s.fte_established is not null
+            then cast(greatest(s.fte_established - s.fte_in_post, 0) as decimal(9, 2))
+    end as fte_vacant,
     coalesce(s.fte_absent, 0) as fte_absent,
     cast(s.fte_in_post - coalesce(s.fte_absent, 0) as decimal(9, 2)) as fte_available,
     s.fte_case_holding,

@@ -1,22 +1,31 @@
 -- The register as it stood at each month-end: who was on the staff, whose training in outcomes was still valid, and
 -- whether it was followed up. Training once and never again is not counted as current.
-with register as (
+with delivered as (
+    -- The register is known up to the day on which its source delivered last.
+    select source_id, cast(max(stated_at) as date) as known_until_on
+    from {{ source('ops', 'delivery') }}
+    where status = 'loaded'
+    group by source_id
+),
+
+register as (
     select
         r.*,
-        coalesce(r.joined_on, r.completed_on, {{ add_months('context.as_of', -12) }}) as on_staff_from,
-        coalesce(r.left_on, {{ add_days('context.as_of', 1) }}) as on_staff_before
+        coalesce(r.joined_on, r.completed_on, r.follow_up_on) as on_staff_from,
+        coalesce(d.known_until_on, greatest(
+            coalesce(r.joined_on, r.completed_on), coalesce(r.completed_on, r.joined_on)
+        )) as known_until_on
     from {{ ref('in_management__training') }} as r
-    cross join {{ source('ops', 'run_context') }} as context
+    left join delivered as d on r.source_id = d.source_id
 ),
 
 month_end as (
     select max(date_on) as month_end_on
     from {{ ref('dim_date') }}
-    where date_on <= (select context.as_of from {{ source('ops', 'run_context') }} as context)
     group by month_on
 ),
 
--- One row a member of staff, month-end and course; a month counts once it is over.
+-- One row a member of staff, month-end and course, for months that were over when the register was delivered.
 standing as (
     select
         r.*,
@@ -25,8 +34,10 @@ standing as (
             and (r.expires_on is null or r.expires_on > m.month_end_on) as is_current,
         r.follow_up_on > r.completed_on and r.follow_up_on <= m.month_end_on as is_followed_up
     from register as r
-    inner join month_end as m on m.month_end_on >= r.on_staff_from and m.month_end_on < r.on_staff_before
-    where m.month_end_on = {{ add_days(add_months(first_of_month('m.month_end_on'), 1), -1) }}
+    inner join month_end as m
+        on m.month_end_on >= r.on_staff_from
+        and m.month_end_on <= r.known_until_on
+        and (r.left_on is null or m.month_end_on < r.left_on)
 ),
 
 by_staff as (

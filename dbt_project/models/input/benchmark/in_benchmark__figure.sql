@@ -83,7 +83,7 @@ select
     {%- endfor %}
     s.is_part_suppressed,
     {%- for role in ['lower', 'upper', 'centre', 'score'] %}
-    s.published_{{ role }}{{ " * cast(m.scale as double)" if role != 'score' }} as published_{{ role }},
+    s.published_{{ role }}{{ ' * cast(m.scale as double) as published_' ~ role if role != 'score' }},
     {%- endfor %}
     {{ input_provenance() }}
 from s

@@ -1,0 +1,192 @@
+"""The commands beside `run`, on a region that ran once: what a person asks, and what they are told."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from orchestration.cli import app
+from orchestration.explain import ExplainError, find_figure, numerator_and_denominator
+from orchestration.hold import held
+from orchestration.pipeline import GateError, Pipeline
+from orchestration.progress import Progress
+from orchestration.region import Region, load_region
+from orchestration.release import latest, read_manifest
+from orchestration.status import paused
+from orchestration.warehouse import connect
+from tests.flow.conftest import Run
+
+pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("sample")]
+
+
+def ask(region: Region, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--region", str(region.path)], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def after(undisturbed: Run, tmp_path_factory: pytest.TempPathFactory) -> Region:
+    """A copy of the region after its run, which the tests of this module may change."""
+    folder = tmp_path_factory.mktemp("after") / "region"
+    shutil.copytree(undisturbed.region.root, folder, symlinks=True)
+    return load_region(folder / "region.yml")
+
+
+def test_check_says_of_every_source_what_can_be_read(undisturbed: Run) -> None:
+    said = ask(undisturbed.region, "check")
+    assert said.exit_code == 0
+    assert all(source.id in said.output for source in undisturbed.region.sources)
+    refused = [d for d in undisturbed.planted["deliveries"] if d["status"] == "refused"]
+    assert refused and said.output.count("will be refused") == len(refused)
+
+
+def test_check_fails_where_nothing_lies(after: Region, tmp_path: Path) -> None:
+    text = after.path.read_text(encoding="utf-8").replace("deliveries/", "nowhere/")
+    (tmp_path / "region.yml").write_text(text, encoding="utf-8")
+    said = ask(load_region(tmp_path / "region.yml"), "check")
+    assert said.exit_code == 1
+    assert "correct the location or wait for a delivery" in said.output
+
+
+def test_status_names_every_source_and_the_release(undisturbed: Run) -> None:
+    said = ask(undisturbed.region, "status")
+    assert said.exit_code == 0
+    assert all(source.id in said.output for source in undisturbed.region.sources)
+    assert f"Latest release {undisturbed.outcome.release.name}, internal" in said.output
+
+
+def test_while_a_run_is_under_way_status_says_so(after: Region) -> None:
+    program = [sys.executable, "-c", "from orchestration.cli import main; main()", "status", "--region"]
+    with held(after):
+        said = subprocess.run([*program, str(after.path)], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (4, "")
+    assert said.stderr.startswith("error a run is under way")
+
+
+def test_mistakes_are_told_with_what_would_work(undisturbed: Run) -> None:
+    region = undisturbed.region
+    for arguments, code, words in (
+        (("quarantine", "list", "--organisation", "nobody"), 2, "known: "),
+        (("quarantine", "release", "0000", "--reason", "x"), 2, "paused: "),
+        (("explain", "OC-99", "--period", "2025-01"), 5, "published: "),
+        (("explain", "OC-05", "--period", "2025-13"), 5, "write 2025-01, 2025-Q1, FY2024 or R12-2025-01"),
+        (("explain", "OC-05", "--period", "1999-01"), 5, "the levels region, organisation"),
+        (("explain", "FN-06", "--period", "FY2024"), 5, "add --of with one of"),
+        (("explain", "OC-05", "--period", "2025-01", "--release", "../x"), 5, "no release"),
+        (("run", "--as-of", "yesterday"), 2, "write YYYY-MM-DD"),
+    ):
+        said = ask(region, *arguments)
+        assert (said.exit_code, words in said.output) == (code, True), said.output
+
+
+def figures(region: Region) -> Iterator[tuple[Any, ...]]:
+    """One figure of every KPI that is published unsliced for organisations, with its terms as computed."""
+    with connect(region.warehouse_path, read_only=True) as connection:
+        yield from connection.execute(
+            """SELECT kpi_id, level_key, period_type_code, period_start_on, period_end_on, numerator, denominator
+               FROM kpi.fct_kpi
+               WHERE slice_code = 'all' AND level_code = 'organisation' AND (denominator > 0 OR numerator > 0)
+               QUALIFY row_number() OVER (
+                   PARTITION BY kpi_id, period_type_code
+                   ORDER BY denominator DESC NULLS LAST, numerator DESC NULLS LAST, level_key, period_start_on
+               ) = 1 ORDER BY ALL"""
+        ).fetchall()
+
+
+def named(period_type: str, start: date, end: date) -> str:
+    return {
+        "month": f"{start:%Y-%m}",
+        "quarter": f"{start.year}-Q{(start.month + 2) // 3}",
+        "financial_year": f"FY{start.year}",
+        "rolling12": f"R12-{end:%Y-%m}",
+    }[period_type]
+
+
+def test_the_members_of_a_figure_add_up_to_its_terms(undisturbed: Run) -> None:
+    """Whatever the statistic: counts, sums, means, nights, people counted once."""
+    found = {}
+    for kpi, organisation, period_type, start, end, numerator, denominator in figures(undisturbed.region):
+        _, figure = find_figure(undisturbed.region, kpi, named(period_type, start, end), organisation)
+        above, below = numerator_and_denominator(figure)
+        found[kpi, period_type] = (above, below) == (
+            None if above is None else Decimal(numerator),
+            None if below is None else Decimal(denominator),
+        )
+    assert len({kpi for kpi, _ in found}) > 20
+    assert [key for key, agrees in found.items() if not agrees] == []
+
+
+def test_explain_leads_to_file_and_line(undisturbed: Run) -> None:
+    kpi, organisation, period_type, start, end, *_ = next(f for f in figures(undisturbed.region) if f[0] == "OC-05")
+    said = ask(
+        undisturbed.region, *("explain", kpi, "--organisation", organisation),
+        *("--period", named(period_type, start, end), "--members", "1"),
+    )  # fmt: skip
+    assert said.exit_code == 0
+    assert "Enrollment.csv" in said.output and "numerator" in said.output
+
+
+def test_where_members_may_not_be_read_the_figure_is_shown_and_the_rest_refused(after: Region) -> None:
+    kpi, organisation, period_type, start, end, *_ = next(figures(after))
+    away = after.members_dir.rename(after.root / "away")
+    try:
+        _, figure = find_figure(after, kpi, named(period_type, start, end), organisation)
+        said = ask(after, "explain", kpi, "--organisation", organisation, "--period", named(period_type, start, end))
+    finally:
+        away.rename(after.members_dir)
+    assert figure.members is None and figure.value["kpi_id"] == kpi
+    assert "Members are not shown: " in said.output and "Published value" in said.output
+    assert "From its members" not in said.output
+
+
+def test_before_the_first_release_there_is_nothing_to_explain(tmp_path: Path, undisturbed: Run) -> None:
+    shutil.copy(undisturbed.region.path, tmp_path / "region.yml")
+    with pytest.raises(ExplainError, match="trigpoint run"):
+        find_figure(load_region(tmp_path / "region.yml"), "OC-05", "2025-01")
+
+
+def test_files_of_a_release_state_their_rows(undisturbed: Run) -> None:
+    manifest = read_manifest(undisturbed.outcome.release)
+    rows = {file["name"]: file["rows"] for file in manifest["files"]}
+    for table, facts in manifest["tables"].items():
+        assert rows[f"parquet/{table}.parquet"] == facts["rows"] > 0
+    assert rows["kpi_catalogue.csv"] == manifest["tables"]["pub_kpi_catalogue"]["rows"]
+    assert Decimal(manifest["tables"]["pub_award_summary"]["sums"]["awarded_amount"]) > 0
+
+
+def test_a_person_releases_a_paused_delivery_and_it_is_loaded(after: Region) -> None:
+    first, *others = paused(after)
+    kind = after.source(first.source_id).kind
+    said = ask(after, "quarantine", "release", first.delivery_id[:12], "--reason", "They closed a project.")
+    assert said.exit_code == 0, said.output
+    pipeline = Pipeline(after, Progress(after.state_dir / "progress.jsonl"))
+    pipeline.load(kind)
+    pipeline.write_context()
+    pipeline.close()
+    with connect(after.warehouse_path, read_only=True) as connection:
+        status = dict(connection.execute("SELECT delivery_id, status FROM ops.delivery").fetchall())
+    assert status[first.delivery_id] == "loaded"
+    assert paused(after) == others
+
+
+def test_what_the_final_gate_refuses_is_not_published(undisturbed: Run, tmp_path: Path) -> None:
+    """The warehouse itself is looked at: here somebody doubled an award behind the platform's back."""
+    shutil.copytree(undisturbed.region.root, tmp_path / "region", symlinks=True)
+    region = load_region(tmp_path / "region" / "region.yml")
+    shutil.rmtree(region.releases_dir / undisturbed.outcome.release.name)
+    with connect(region.warehouse_path) as connection:
+        connection.execute("INSERT INTO core.dim_award SELECT * FROM core.dim_award ORDER BY award_key LIMIT 1")
+    pipeline = Pipeline(region, Progress(region.state_dir / "progress.jsonl"))
+    with pytest.raises(GateError, match="award_key"):
+        pipeline.publish()
+    pipeline.close()
+    assert latest(region) is None
+    assert list(region.releases_dir.glob("*-*")) == []

@@ -1,0 +1,108 @@
+"""Frameworks and crosswalks: the shipped ones are sound, and what is wrong is told with file, line and mend."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestration.doctor import examine
+from orchestration.frameworks import SEEDS, problems
+from orchestration.region import load_region
+
+NAMES = ("ref_framework.csv", "ref_framework_node.csv", "ref_crosswalk.csv")
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (SEEDS / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_shipped_frameworks_and_crosswalks_are_sound() -> None:
+    assert problems() == []
+
+
+def test_frameworks_have_the_outcomes_that_their_owners_publish() -> None:
+    nodes = rows("ref_framework_node.csv")
+    indicators = [n for n in nodes if n["framework_code"] == "pom" and n["level_number"] == "2"]
+    by_factor = {f: sum(n["parent_node_code"] == f for n in indicators) for f in ("HS", "CO", "RE", "CH", "GO")}
+    assert by_factor == {"HS": 7, "CO": 4, "RE": 5, "CH": 3, "GO": 2}
+    talking = [
+        n["parent_node_code"] for n in nodes if n["framework_code"] == "talking_points" and n["parent_node_code"]
+    ]
+    assert [talking.count(category) for category in ("QOL", "PRO", "CHG")] == [6, 5, 4]
+    assert sum(n["framework_code"] == "nhwo" for n in nodes) == 9
+    assert {n["framework_code"] for n in nodes if n["is_verified"] == "false"} == {
+        "pom", "ascof", "care_act", "nhsof", "sdg",
+    }  # fmt: skip
+
+
+def test_the_starter_map_covers_every_personal_outcome_measure() -> None:
+    measures = {n["node_code"] for n in rows("ref_framework_node.csv") if n["node_code"].startswith("POM0")}
+    for code in ("pom_talking_points", "pom_nhwo", "pom_care_act", "pom_ascof"):
+        mapped = {r["from_node_code"] for r in rows("ref_crosswalk.csv") if r["crosswalk_code"] == code}
+        assert measures <= mapped and len(mapped) == 21
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Callable[[str, str, str], list[str]]:
+    """Problems after one text of one seed was replaced by another."""
+    for name in NAMES:
+        shutil.copy(SEEDS / name, tmp_path / name)
+
+    def spoil(name: str, text: str, by: str) -> list[str]:
+        path = tmp_path / name
+        content = path.read_text(encoding="utf-8")
+        assert content.count(text) >= 1
+        path.write_text(content.replace(text, by, 1), encoding="utf-8")
+        return problems(tmp_path)
+
+    return spoil
+
+
+_HALF = "allocate,talking_points,2012,TP02,nhwo,2015,NHWO4,broad,0.500000"
+_TAG = "tag,pom,2017,POM01,nhwo,2015,NHWO7,related,"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "by", "said"),
+    [
+        ("ref_crosswalk.csv", _HALF, _HALF.replace("0.5", "0.4"), "in talking_points_nhwo add up to 0.900000"),
+        ("ref_crosswalk.csv", _HALF, _HALF.replace("0.500000", ""), "a share lies above 0 and is at most 1"),
+        ("ref_crosswalk.csv", _TAG, f"{_TAG}1", "a set that tags has no weights"),
+        ("ref_crosswalk.csv", "NHWO7,related", "NHWO7,same", "match_type_code is 'same'"),
+        ("ref_crosswalk.csv", "POM01,nhwo,2015,NHWO7", "POM01,nhwo,2015,NHWO17", "no outcome nhwo/2015/NHWO17"),
+        ("ref_crosswalk.csv", "pom_nhwo,1,tag,pom,2017,POM02", "pom_nhwo,1,allocate,pom,2017,POM02", "has one mode"),
+        ("ref_framework_node.csv", "POM01,HS", "POM01,XX", "the outcome above, XX, is not in pom/2017"),
+        ("ref_framework_node.csv", "pom,2017,POM02", "pom,2017,POM01", "is there already, on line"),
+        ("ref_framework.csv", "sdg,2015", "sdg,2016", "there is no framework sdg/2015"),
+        ("ref_framework.csv", "1997-01-01,2016-12-31,false", "1997-01-01,2016-12-31,true", ""),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_file_and_line(
+    spoilt: Callable[[str, str, str], list[str]], name: str, text: str, by: str, said: str
+) -> None:
+    found = spoilt(name, text, by)
+    if not said:
+        assert found == []
+        return
+    assert any(said in problem for problem in found), found
+    assert all(problem.startswith("ref_") and problem.split(":")[1].isdigit() for problem in found)
+
+
+def test_a_target_of_no_kpi_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "region.yml").write_text(
+        """region: {id: demo, name: Demo}
+organisations: [{id: harbour, name: Harbour}]
+sources: [{id: plan, kind: sheet, organisation: harbour, location: "plan/*.xlsx"}]
+targets:
+  - {kpi: OC-05, period_type: financial_year, period_start: 2024-04-01, target: 50, set_on: 2024-01-01}
+  - {kpi: OC05, period_type: financial_year, period_start: 2024-04-01, target: 50, set_on: 2024-01-01}
+""",
+        encoding="utf-8",
+    )
+    told = [f.message for f in examine(load_region(tmp_path / "region.yml")) if f.source == "targets"]
+    assert told == ["region.yml:6: there is no KPI 'OC05'; did you mean OC-05?"]
