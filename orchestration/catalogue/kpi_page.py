@@ -339,7 +339,7 @@ def _targets(figures: KpiFigures) -> str:
 
 
 def _published(figures: KpiFigures) -> str:
-    """The latest own figures beside what others published; organisations that the KPI says nothing about are left out."""
+    """The latest own figures beside published ones; organisations that the KPI says nothing about are left out."""
     kpi = figures.kpi
     rows = [
         (
