@@ -25,6 +25,6 @@ select
 from delivered as d
 cross join {{ source('ops', 'run_context') }} as c
 inner join {{ ref('dim_period') }} as p
-    on p.period_start_on >= {{ first_of_month('coalesce(d.scope_from_on, d.first_stated_on)') }}
-    and p.period_end_on < c.as_of
+    on {{ first_of_month('coalesce(d.scope_from_on, d.first_stated_on)') }} <= p.period_start_on
+    and c.as_of > p.period_end_on
 where p.period_type_code = 'month' and p.calendar_code = {{ calendar_code(hud_start_month()) }}

@@ -57,8 +57,14 @@ select
     f.is_provisional,
     f.is_stale
 from numbered as f
-left join {{ ref('pub_kpi_timeseries') }} as b
+left join (
+    select t.*
+    from {{ ref('pub_kpi_timeseries') }} as t
+    inner join {{ ref('kpi_definition') }} as d
+        on t.kpi_id = d.kpi_id and t.version = d.version and t.slice_code = d.base_slice_code
+    where t.is_current_definition
+) as b
     on f.balancing_kpi_id = b.kpi_id and f.level_code = b.level_code and f.level_key = b.level_key
     and f.period_type_code = b.period_type_code and f.period_start_on = b.period_start_on
-    and b.slice_code = 'all' and b.is_current_definition
+    and (b.slice_code = 'all' or (f.slice_code = b.slice_code and f.slice_value = b.slice_value))
 where f.recency = 1
