@@ -33,6 +33,7 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.stages
+	$(BIN)/python -m benchmarks.kpi_layer
 
 # The environment: uv inside the virtual environment, bytecode compiled once, hashes verified.
 $(READY): requirements.lock pyproject.toml

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from orchestration import definition_ledger, transform
+from orchestration.kpi import UnknownKpiError, show_list, show_one
 from orchestration.kpi_definitions import LEDGER, LEDGER_COLUMNS, RECORD_WITH, broken_sentence, digests, problems
 from orchestration.project import DBT_PROJECT
 
@@ -324,3 +327,30 @@ def test_a_definition_that_is_gone_is_missed(catalogue: Catalogue) -> None:
     released = now | {("OC-99", "1"): "0"}
     (found,) = definition_ledger.broken(released, now)
     assert "OC-99 version 1 is gone from the catalogue" in broken_sentence(found)
+
+
+def _shown(renderable: Any) -> str:
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(renderable)
+    return console.export_text()
+
+
+def test_the_list_names_every_kpi_of_a_category_and_no_other(catalogue: Catalogue) -> None:
+    found = catalogue(lambda _: None)
+    text = _shown(show_list(found, "workforce"))
+    assert {kpi["kpi_id"] for kpi in found if kpi["kpi_id"] in text.split()} == {
+        *(kpi["kpi_id"] for kpi in found if kpi["category"] == "workforce"),
+        *(kpi["balancing_kpi"] for kpi in found if kpi["category"] == "workforce"),
+    }
+    with pytest.raises(UnknownKpiError, match="no KPI of category 'wellbeing'; there are: access, "):
+        show_list(found, "wellbeing")
+
+
+def test_one_kpi_is_shown_whole_down_to_columns_of_facts(catalogue: Catalogue) -> None:
+    found = catalogue(lambda _: None)
+    text = _shown(show_one(found, "OC-05", None))
+    for part in ("mart_episode_course", "is_recovered", "not_case:", "higher is better", "wilson", "outcomes.yml:"):
+        assert part in text
+    assert "pub_equity_gap" in _shown(show_one(found, "EQ-01", None))
+    with pytest.raises(UnknownKpiError, match="no KPI 'OC-99'; there are: OC-01, "):
+        show_one(found, "OC-99", None)
