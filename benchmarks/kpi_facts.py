@@ -36,7 +36,6 @@ class Size:
 
 
 TRAITS = {
-    "service_type_code": ["shelter", "housing", "outreach", "support"],
     "age_band_code": ["0_17", "18_24", "25_34", "35_44", "45_54", "55_64", "65_plus", "unknown"],
     "sex_code": ["female", "male", "other", "unknown"],
     "ethnicity_code": ["a", "b", "c", "d", "e", "unknown"],
@@ -238,6 +237,8 @@ def _value(
     chance = f"hash({row} * 31 + {sum(map(ord, name))})"
     if is_key:
         return f"md5('{name}' || {row})"
+    if name == "service_type_code" and "service_key" in known:
+        return "list_extract(['shelter', 'housing', 'outreach', 'support'], 1 + (hash(service_key) % 4)::INTEGER)"
     if name in TRAITS:
         values = TRAITS[name]
         return f"list_extract([{', '.join(map(repr, values))}], 1 + ({chance} % {len(values)})::INTEGER)"
@@ -263,4 +264,4 @@ def _value(
         return "source_person_key" if "source_person_key" in known else f"'p' || ({row} % 1000)"
     if name in ("award_key", "funder_key", "programme_key"):
         return f"'{name}' || ({row} % 50)"
-    return f"'{name}'" if name in ("source_id", "delivery_id", "file_name") else "NULL"
+    return f"'{name}'" if name in ("source_id", "delivery_id", "file_name", "service_type_code") else "NULL"

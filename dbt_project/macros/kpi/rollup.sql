@@ -113,6 +113,16 @@
     {{ return(ordered) }}
 {%- endmacro %}
 
+{#- Groups whose slots are whole numbers alone, and the others: lists that are not empty. -#}
+{% macro kpi_parts_by_slots(groups) -%}
+    {%- set whole, mixed = [], [] -%}
+    {%- for group in groups -%}
+        {%- set types = kpi_group_columns(group).values() | map(attribute='type') | unique | list -%}
+        {%- do (whole if types == ['bigint'] else mixed).append(group) -%}
+    {%- endfor -%}
+    {{ return([whole, mixed] | select | list) }}
+{%- endmacro %}
+
 {#- A group's columns by slot: slot to [name, column]. -#}
 {% macro kpi_by_slot(group) -%}
     {%- set by_slot = {} -%}
@@ -163,23 +173,27 @@
 {%- endmacro %}
 
 {#-
-    What the groups of event grain are rolled up to, as rows: group, level, slice and period type, by which calendars, and
-    whether months add up or the last one counts.
+    What the groups of event grain are rolled up to, as rows: group, level and slice with a number (to group by one number
+    instead of three names), period type, by which calendars, and whether months add up or the last one counts.
 -#}
 {% macro kpi_series_rows(groups) -%}
-    {%- set rows = [] -%}
+    {%- set rows, numbers = [], [] -%}
     {%- for group in groups if not group.is_rolled -%}
         {%- for one in group.series.values() -%}
+            {%- do numbers.append(1) -%}
             {%- for period_type in one.periods -%}
-                {%- do rows.append("('" ~ [group.name, one.level, one.slice, period_type] | join("', '") ~ "', "
+                {%- do rows.append("(" ~ numbers | length ~ ", '" ~ [group.name, one.level, one.slice, period_type] | join("', '") ~ "', "
                     ~ ('own' in group.calendars) | lower ~ ", " ~ ('hud' in group.calendars) | lower ~ ", "
                     ~ group.is_stock | lower ~ ")") -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}
-    select atom_group, level_code, slice_code, period_type_code, is_own_calendar, is_hud_calendar, is_stock
-    from (values {{ rows | join(", ") }})
-        as series (atom_group, level_code, slice_code, period_type_code, is_own_calendar, is_hud_calendar, is_stock)
+    select
+        cast(series_number as int) as series_number, atom_group, level_code, slice_code, period_type_code, is_own_calendar,
+        is_hud_calendar, is_stock
+    from (values {{ rows | join(", ") }}) as series (
+        series_number, atom_group, level_code, slice_code, period_type_code, is_own_calendar, is_hud_calendar, is_stock
+    )
 {%- endmacro %}
 
 {#- True where a row's level, slice and period type belong to one of the series. -#}

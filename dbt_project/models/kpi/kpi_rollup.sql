@@ -4,58 +4,58 @@
 {#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}
 {%- set slots = kpi_slots(groups) -%}
-{%- set rolled = groups | selectattr('is_rolled') | list %}
+{%- set rolled = groups | selectattr('is_rolled') | list -%}
+{#- Facts that only count, and facts that also sum amounts: most of the rows need no wide decimals. -#}
+{%- set parts = kpi_parts_by_slots(groups | rejectattr('is_rolled') | list) %}
 {%- if groups %}
-with series as (
-    {{ kpi_series_rows(groups) }}
+with
+{% for part in parts %}
+{%- set own_slots = kpi_slots(part) %}
+series_{{ loop.index }} as (
+    {{ kpi_series_rows(part) }}
 ),
 
 -- From atoms to levels, by month.
-months as (
+months_{{ loop.index }} as (
     select
-        a.atom_group,
-        s.level_code,
+        s.series_number,
         case s.level_code
             when 'region' then r.region_id
             {%- for level in kpi_atom_levels(groups) %}
             when '{{ level }}' then a.level_{{ level }}
             {%- endfor %}
         end as level_key,
-        a.slice_code,
         a.slice_value,
         a.month_on,
-        {%- for slot in slots %}
+        {%- for slot in own_slots %}
         sum(a.{{ slot }}) as {{ slot }}{{ "," if not loop.last }}
         {%- endfor %}
     from {{ ref('kpi_atom') }} as a
-    inner join (select distinct atom_group, level_code, slice_code from series) as s
+    inner join (select distinct series_number, atom_group, level_code, slice_code from series_{{ loop.index }}) as s
         on a.atom_group = s.atom_group and a.slice_code = s.slice_code
     cross join {{ source('ops', 'region') }} as r
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4
 ),
 
 -- To periods: financial years and quarters of the entity's own calendar (the region's where an entity has none) or HUD's,
 -- months and rolling years of any. Of a stock, the last month counts.
-periods as (
+periods_{{ loop.index }} as (
     select
-        m.atom_group,
-        m.level_code,
+        m.series_number,
         m.level_key,
-        m.slice_code,
         m.slice_value,
         p.period_type_code,
         p.period_start_on,
         p.period_end_on,
-        {%- for slot, type in slots.items() %}
+        {%- for slot, type in own_slots.items() %}
         cast(sum(m.{{ slot }}) as {{ type }}) as {{ slot }}{{ "," if not loop.last }}
         {%- endfor %}
-    from months as m
-    inner join series as s
-        on m.atom_group = s.atom_group and m.level_code = s.level_code and m.slice_code = s.slice_code
+    from months_{{ loop.index }} as m
+    inner join series_{{ loop.index }} as s on m.series_number = s.series_number
     cross join {{ source('ops', 'region') }} as region
     cross join {{ source('ops', 'run_context') }} as as_of
     left join {{ ref('kpi_calendar') }} as c
-        on m.level_code = c.level_code and m.level_key = c.level_key and c.calendar_code = 'own'
+        on s.level_code = c.level_code and m.level_key = c.level_key and c.calendar_code = 'own'
     inner join {{ ref('kpi_period') }} as p
         on m.month_on = p.month_on and s.period_type_code = p.period_type_code
     where m.level_key is not null
@@ -69,9 +69,9 @@ periods as (
         )
         and (not s.is_stock or m.month_on = {{ kpi_stock_month('p.period_end_on', 'as_of.as_of') }})
     group by
-        m.atom_group, m.level_code, m.level_key, m.slice_code, m.slice_value,
-        p.period_type_code, p.period_start_on, p.period_end_on
-)
+        m.series_number, m.level_key, m.slice_value, p.period_type_code, p.period_start_on, p.period_end_on
+){{ "," if not loop.last }}
+{% endfor %}
 {%- for group in rolled %},
 
 rolled_{{ loop.index }} as (
@@ -79,10 +79,19 @@ rolled_{{ loop.index }} as (
 )
 {%- endfor %}
 
+{% for part in parts %}
+{%- set own_slots = kpi_slots(part) %}
 select
-    atom_group, level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on,
-    {{ slots.keys() | join(', ') }}
-from periods
+    s.atom_group, s.level_code, p.level_key, s.slice_code, p.slice_value,
+    p.period_type_code, p.period_start_on, p.period_end_on,
+    {%- for slot, type in slots.items() %}
+    {% if slot in own_slots %}p.{{ slot }}{% else %}cast(null as {{ type }}) as {{ slot }}{% endif %}{{ "," if not loop.last }}
+    {%- endfor %}
+from periods_{{ loop.index }} as p
+inner join (select distinct series_number, atom_group, level_code, slice_code from series_{{ loop.index }}) as s
+    on p.series_number = s.series_number
+{{ "union all" if not loop.last }}
+{%- endfor %}
 {%- for group in rolled %}
 {%- set own = kpi_by_slot(group) %}
 union all
