@@ -52,7 +52,7 @@ def watch(region: Path, environment: dict[str, str]) -> WatchedRun:
     command = [sys.executable, "-c", _PROGRAM, "run", "--region", str(region)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         while process.poll() is None:
-            samples.append((time.time(), _tree_mb(process.pid)))
+            samples.append((time.time(), tree_mb(process.pid)))
             time.sleep(_EVERY_SECONDS)
         output = process.stdout.read().decode() if process.stdout else ""
     if process.returncode:
@@ -83,8 +83,17 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _tree_mb(root: int) -> float:
+def tree_mb(root: int) -> float:
     """Resident memory of a process and all that it started, in MB; what they share is counted for each."""
+    return sum(_resident_mb(process) for process in _tree(root))
+
+
+def tree_cpu_seconds(root: int) -> float:
+    """Processor time of a process and all that it started and that still run, in seconds."""
+    return sum(_process_cpu_seconds(process) for process in _tree(root))
+
+
+def _tree(root: int) -> set[int]:
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -95,7 +104,15 @@ def _tree_mb(root: int) -> float:
     tree = {root}
     while more := {child for child, parent in parents.items() if parent in tree} - tree:
         tree |= more
-    return sum(_resident_mb(process) for process in tree)
+    return tree
+
+
+def _process_cpu_seconds(process: int) -> float:
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident_mb(process: int) -> float:

@@ -114,6 +114,21 @@ def init(directory: Annotated[Path, typer.Argument(help="Folder to make.")]) -> 
     out.print(f"next  edit {directory / 'region.yml'}, then: trigpoint check --region {directory / 'region.yml'}")
 
 
+@app.command("sheet-template")
+def sheet_template(
+    to: Annotated[Path, typer.Argument(help="Workbook to write.")] = Path("sheets.xlsx"),
+) -> None:
+    """Write the workbook for staff, money, reviews, goals, plans and targets; filled in, it needs no mapping."""
+    from orchestration.scaffold import sheet_codes
+    from sources.management.template import write_template
+
+    try:
+        write_template(to, sheet_codes())
+    except FileExistsError as error:
+        raise fail(str(error), 2) from None
+    out.print(f"made  {to}\nnext  fill in the sheets you have, and add a source of kind sheet to the region file")
+
+
 @app.command()
 def sample(
     to: Annotated[Path, typer.Option("--to", help="Folder to write.")],

@@ -97,8 +97,9 @@ def show_one(kpis: Sequence[Kpi], kpi_id: str, region: Region | None) -> Rendera
         raise UnknownKpiError(f"no KPI '{kpi_id}'; there are: {', '.join(near or [kpi['kpi_id'] for kpi in kpis])}")
     parts: list[RenderableType] = []
     for kpi in found:
-        parts += [_definition(kpi), Text(), _lineage(kpi), Text()]
-    if region is not None:
+        parts += [_definition(kpi), Text()]
+        parts += [_lineage(kpi), Text()] if kpi["numerator"] else []
+    if region is not None and found[-1]["numerator"]:
         parts.append(_published(region, kpi_id))
     return Group(*parts)
 
@@ -113,7 +114,7 @@ def _definition(kpi: Kpi) -> Table:
         "question": kpi["question"],
         "decision": kpi["decision"],
         "owner": kpi["owner"],
-        "numerator": _measure(kpi["numerator"]),
+        "numerator": _measure(kpi["numerator"]) if kpi["numerator"] else f"see {kpi['computed_by']}",
         "denominator": _measure(kpi["denominator"]) if kpi["denominator"] else "none",
         "spread": _measure(kpi["spread"]) if kpi["spread"] else None,
         "left out": "\n".join(f"{e['code']}: {e['text']}" for e in kpi["exclusions"]) or "nothing",

@@ -107,7 +107,9 @@ def digest(kpi: Mapping[str, Any]) -> str:
     """Hash of what a KPI's number follows from. Texts, owners, levels and slices may change without a new version."""
     parts = {name: _measure(kpi.get(name)) for name in ("numerator", "denominator", "spread")}
     exclusions = [{name: e[name] for name in ("code", "column", "when")} for e in kpi["exclusions"]]
-    return definition_ledger.digest(parts | {"exclusions": exclusions} | {name: kpi[name] for name in _FIELDS})
+    computed = {"computed_by": kpi["computed_by"]} if kpi["computed_by"] else {}
+    fields = {name: kpi[name] for name in _FIELDS}
+    return definition_ledger.digest(parts | {"exclusions": exclusions} | fields | computed)
 
 
 def _measure(measure: Mapping[str, Any] | None) -> dict[str, Any] | None:

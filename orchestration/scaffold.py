@@ -5,8 +5,10 @@ What belongs here: the starting region file and its schema. What does not: the s
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+from orchestration.project import DBT_PROJECT
 from orchestration.region import json_schema
 
 _REGION = """\
@@ -57,3 +59,12 @@ def scaffold(directory: Path) -> list[Path]:
     for file, text in files.items():
         (directory / file).write_text(text, encoding="utf-8")
     return [directory / file for file in files]
+
+
+def sheet_codes() -> dict[str, list[tuple[str, str]]]:
+    """The codes that sheets may use, with their labels, by list."""
+    lists: dict[str, list[tuple[str, str]]] = {}
+    with (DBT_PROJECT / "seeds" / "ref_sheet_code.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            lists.setdefault(row["list_code"], []).append((row["code"], row["label"]))
+    return lists

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from orchestration.catalogue import FOLDER, INDEX
 from orchestration.region import Region
+from orchestration.release import LATEST, SERVED
 from orchestration.runner import RunOutcome
 from orchestration.warehouse import connect
 
@@ -36,7 +37,6 @@ def summarise(region: Region, outcome: RunOutcome) -> RenderableType:
         grid.add_row("checks", _checks(connection))
         grid.add_row("KPIs published", _kpis(connection))
     grid.add_row("release", _shown(outcome.release))
-    grid.add_row("to read", _shown(outcome.release / FOLDER / INDEX))
     head = f"Published {outcome.release.name}" if outcome.is_new else f"Nothing changed since {outcome.release.name}"
     return Group(Text(head, style="bold"), grid, Text(), *_next(region, outcome))
 
@@ -80,9 +80,10 @@ def _kpis(connection: duckdb.DuckDBPyConnection) -> str:
 def _next(region: Region, outcome: RunOutcome) -> list[RenderableType]:
     file = _shown(region.path)
     organisation = next(iter(region.organisations))
-    latest = _shown(region.releases_dir / "latest" / "served.duckdb")
+    latest = _shown(region.releases_dir / LATEST / SERVED)
     return [
         Text("Next:"),
+        Text(f"  read {_shown(region.releases_dir / LATEST / FOLDER / INDEX)} in a browser"),
         Text(f"  {_program('trigpoint')} quarantine list --region {file}"),
         Text(f"  {_program('trigpoint')} explain OC-05 --organisation {organisation} --period FY2024 --region {file}"),
         Text(f'  {_program("python")} -c "{_LOOK.format(path=latest)}"'),

@@ -221,7 +221,7 @@ def kpi_catalogue() -> list[dict[str, Any]]:
         region = no_region(Path(scratch))
         try:
             prepare(region)
-            found: list[dict[str, Any]] = dbt_process.call_macro(_invocation(region, ["parse"]), "kpi_catalogue")
+            found: list[dict[str, Any]] = dbt_process.call_macro(_invocation(region, ["parse"]), "kpi_definitions")
         except (dbt_process.DbtError, BuildError) as error:
             raise BuildError([("catalogue", with_places(str(error)))]) from error
         return found

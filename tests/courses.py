@@ -108,7 +108,7 @@ def courses(
 def _connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     instruments = read_instruments()
-    create_seeds(connection, instruments, read_programmes(instruments=instruments))
+    create_seeds(connection, instruments, read_programmes())
     return connection
 
 

@@ -33,6 +33,8 @@ MARKS = {
 }
 """What is marked → (shape, radius)."""
 
+_FEW = 5
+"""Periods that are each named on an axis."""
 _FUNNEL_LINES = {
     "funnel998_lower": "funnel998",
     "funnel95_lower": "funnel95",
@@ -52,7 +54,8 @@ def trend(kpi: Kpi, series: Sequence[Figure], *, name: str, title: str, text: st
     if not any(f.is_shown for f in series):
         return ""
     height, bottom = 250, 200
-    x = _time_scale(series, _LEFT + 6, WIDTH - _RIGHT - 6)
+    inset = 24 if len(series) <= _FEW else 6
+    x = _time_scale(series, _LEFT + inset, WIDTH - _RIGHT - inset)
     y = Scale(*_value_domain(kpi, _all_values(series)), bottom, _TOP)
     reach = (WIDTH - _RIGHT - _LEFT - 12) / max(len(series) - 1, 1)
     places = [(x(f.period_start_on.toordinal()), f) for f in series]
@@ -270,7 +273,7 @@ def _time_axis(places: Sequence[tuple[float, Figure]], y: float) -> str:
     """Years below, each where its first period stands; every period where there are few."""
     if not places:
         return ""
-    if len(places) <= 5:
+    if len(places) <= _FEW:
         return _labels(((x, y, f"{f.period_start_on:%b %Y}") for x, f in places), "middle")
     firsts: dict[int, float] = {}
     for x, f in places:

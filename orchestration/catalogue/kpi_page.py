@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from orchestration.catalogue import charts, words
-from orchestration.catalogue.figures import EVERYBODY, Compared, Figure, Grade, Kpi, KpiFigures, Row
+from orchestration.catalogue.figures import EVERYBODY, SHOWN, Compared, Figure, Grade, Kpi, KpiFigures, Row
 from orchestration.catalogue.pieces import (
     INDEX,
     About,
@@ -204,8 +204,8 @@ def _dispersion(compared: Sequence[Compared]) -> str:
     place = next((c.place for c in compared if c.place.get("phi") is not None), {})
     if not place:
         return ""
-    wider = "and the limits are widened by it" if place.get("is_over_dispersed") else "and the limits are plain"
-    return f" The organisations differ {number(place['phi'])} times as much as chance alone would have it, {wider}."
+    wider = "widened by it" if place.get("is_over_dispersed") else "not widened"
+    return f" They vary {number(place['phi'])} times as much as chance alone gives (φ); the limits are {wider}."
 
 
 def _funnel_legend(kpi: Kpi, compared: Sequence[Compared]) -> str:
@@ -339,7 +339,7 @@ def _targets(figures: KpiFigures) -> str:
 
 
 def _published(figures: KpiFigures) -> str:
-    """The latest own figures beside what others published."""
+    """The latest own figures beside published ones; organisations that the KPI says nothing about are left out."""
     kpi = figures.kpi
     rows = [
         (
@@ -354,6 +354,7 @@ def _published(figures: KpiFigures) -> str:
             ],
         )
         for r in figures.published
+        if r["level_code"] == "region" or r["value_status"] in (*SHOWN, "suppressed")
     ]
     return filled_table("Beside published figures", rows) if rows else ""
 

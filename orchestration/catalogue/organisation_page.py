@@ -27,6 +27,7 @@ def organisation_page(
             ],
         )
         for kpi, c in listed
+        if c.figure.value_status != "not_computed"
     ]  # fmt: skip
     parts = [
         f'<header><p class="where"><a href="{INDEX}">{escape(about.region)}: all indicators</a></p>',
@@ -34,7 +35,21 @@ def organisation_page(
         f"<p>Quality of data: {grade_cell(grade)}</p></header>",
         filled_table(f"{name} beside the others", rows),
         "<p>A cell is empty where the indicator has no such figure or too few organisations are compared.</p>",
+        _not_computed(listed, names),
         f'<footer><p class="where">Release {escape(about.release_id)}, as of {escape(about.as_of)}. '
         f'<a href="{INDEX}#reading">How to read this</a></p></footer>',
     ]
     return document(f"{name}: {about.region}", "\n".join(parts), STYLE)
+
+
+def _not_computed(listed: Sequence[tuple[Kpi, Compared]], names: Names) -> str:
+    """The KPIs that say nothing about the organisation, apart from those that do."""
+    links = [
+        f'<a href="{names.kpi(kpi)}#{names.of("of", c.figure.level_key)}">{escape(kpi.id)} {escape(kpi.name)}</a>'
+        for kpi, c in listed
+        if c.figure.value_status == "not_computed"
+    ]
+    if not links:
+        return ""
+    name, why = words.STATUSES["not_computed"]
+    return f"<h2>{escape(name.capitalize())}</h2><p>{escape(why)}</p><p>{', '.join(links)}.</p>"

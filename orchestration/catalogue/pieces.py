@@ -107,7 +107,8 @@ def counted(figure: Figure, kpi: Kpi) -> str:
     """Numerator of denominator, where the KPI has them and they may be shown."""
     numerator = words.part(figure.numerator, figure.numerator_status)
     denominator = words.part(figure.denominator, figure.denominator_status)
-    if figure.value_status == "no_data" or not (numerator or denominator):
+    is_known = figure.numerator is not None or figure.denominator is not None
+    if not is_known:
         return ""
     if numerator and denominator:
         return escape(f"{numerator} of {denominator}" if kpi.unit == "percent" else f"{numerator} for {denominator}")
@@ -197,8 +198,7 @@ def judgement_cell(figure: Figure, kpi: Kpi) -> str:
         return f'<span class="{kind}">{charts.key_mark(kind)}{words.RAGS[figure.rag_code]}</span>'
     if not figure.is_shown:
         return value_cell(figure, kpi)
-    reasons = words.cautions(figure) or ["target set after the period began, or too few cases"]
-    return f'<span class="hidden">not judged: {escape("; ".join(reasons))}</span>'
+    return f'<span class="hidden">not judged: {escape(words.why_not_judged(figure, kpi.direction))}</span>'
 
 
 def details(summary: str, content: str) -> str:

@@ -157,9 +157,9 @@ def cautions(figure: Figure, *, is_staleness_said: bool = False) -> list[str]:
 
 
 def latest(series: Sequence[Figure]) -> Figure | None:
-    """The figure to speak of: the last firm one that is shown, else the last shown, else the last."""
-    firm = [f for f in series if f.is_firm and f.is_shown]
-    found = firm or [f for f in series if f.is_shown] or list(series)
+    """The figure to speak of: the last firm one that is shown, else the last shown, else the last firm one, or any."""
+    firm, known = [f for f in series if f.is_firm], [f for f in series if f.is_shown]
+    found = [f for f in firm if f.is_shown] or known or firm or list(series)
     return found[-1] if found else None
 
 
@@ -211,6 +211,14 @@ def trend_text(kpi: Kpi, series: Sequence[Figure]) -> str:
     if is_stale_throughout(series):
         parts.append("A delivery that is late or held back may still correct them.")
     return " ".join(part for part in parts if part)
+
+
+def why_not_judged(figure: Figure, direction: int) -> str:
+    """Why a figure with a target is not held against it."""
+    if direction == 0:
+        return DIRECTIONS[0]
+    reasons = cautions(figure, is_staleness_said=True)
+    return "; ".join(reasons) or "target set after the period began, or too few cases"
 
 
 def is_stale_throughout(series: Sequence[Figure]) -> bool:

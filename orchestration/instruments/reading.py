@@ -54,6 +54,8 @@ def read_instruments(folder: Path = DEFINITIONS) -> list[Instrument]:
         except InstrumentError as error:
             problems += error.problems
     problems += _overlapping(found)
+    if (folder / PROGRAMMES).exists():
+        problems += _strangers(found, {programme.code for programme in read_programmes(folder)})
     if problems:
         raise InstrumentError(problems)
     return sorted((f.instrument for f in found), key=lambda i: (i.code, i.valid_from or date.min))
@@ -64,18 +66,13 @@ def read_instrument(path: Path) -> Instrument:
     return _locate(path).instrument
 
 
-def read_programmes(folder: Path = DEFINITIONS, instruments: Sequence[Instrument] = ()) -> list[Programme]:
+def read_programmes(folder: Path = DEFINITIONS) -> list[Programme]:
     """The programmes that rules refer to. Raises :class:`InstrumentError`."""
     path = folder / PROGRAMMES
     programmes, lines = _read(path, TypeAdapter(list[Programme]).validate_python)
     problems = []
     if sum(p.default for p in programmes) != 1:
         problems.append(f"{path.name}:1: exactly one programme must be the default")
-    known = {p.code for p in programmes}
-    for instrument in instruments:
-        for rule in instrument.rules:
-            if rule.programme not in known:
-                problems.append(f"{instrument.code}: rules: no programme '{rule.programme}'; add it to {path.name}")
     for index, programme in enumerate(programmes):
         if programme.code in [p.code for p in programmes[:index]]:
             problems.append(f"{place(path.name, lines, (index, 'code'))}: '{programme.code}' is there twice")
@@ -123,6 +120,15 @@ def _exact(data: Any) -> Any:
     if isinstance(data, list):
         return [_exact(value) for value in data]
     return data
+
+
+def _strangers(found: Sequence[_Located], programmes: set[str]) -> Iterator[str]:
+    """Rules of programmes that nobody defined."""
+    for one in found:
+        for index, rule in enumerate(one.instrument.rules):
+            if rule.programme not in programmes:
+                where = one.at("rules", index, "programme")
+                yield f"{where}: no programme '{rule.programme}'; add it to {PROGRAMMES}"
 
 
 def _overlapping(found: Sequence[_Located]) -> Iterator[str]:

@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "ref_instrument_member": (
         *("instrument_code", "instrument_version", "scale_code", "basis_code", "stage", "member_code", "factor"),
-        "has_weights",
+        *("has_weights", "is_weighed"),
     ),
     "ref_score_lookup": (
         *("instrument_code", "instrument_version", "scale_code", "member_code", "raw_total", "score"),
@@ -60,7 +60,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 def compiled(folder: Path = DEFINITIONS) -> dict[str, str]:
     """The text of every seed file, by name. Raises ``InstrumentError``."""
     instruments = read_instruments(folder)
-    programmes = read_programmes(folder, instruments)
+    programmes = read_programmes(folder)
     return {f"{name}.csv": as_csv(COLUMNS[name], rows) for name, rows in seed_rows(instruments, programmes).items()}
 
 
@@ -183,6 +183,7 @@ def _member_rows(instrument: Instrument) -> Iterator[Row]:
                 "member_code": member,
                 "factor": m.factor(member),
                 "has_weights": m.weights(member) is not None,
+                "is_weighed": m.scale.method == "goal_attainment",
             }
 
 

@@ -42,7 +42,7 @@ def instrument_page(code: str, version: str | None) -> RenderableType:
     """One definition with all that it says. Raises :class:`UnknownInstrumentError`."""
     instruments = read_instruments()
     instrument = find(instruments, code, version)
-    programmes = {p.code: p.multi_measure_rule for p in read_programmes(instruments=instruments)}
+    programmes = {p.code: p.multi_measure_rule for p in read_programmes()}
     parts = [
         _head(instrument, instruments),
         _items(instrument),

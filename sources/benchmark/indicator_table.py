@@ -72,6 +72,7 @@ CELL = Table(
             "rounding_base",
             "is_mapped",
             "value_column",
+            "measure_column",
         )
     ),
     key=(
@@ -84,7 +85,7 @@ CELL = Table(
 
 ``cell_code`` names the number within its organisation, period and group; ``mark_from`` and ``mark_to`` are the interval
 that a mark stands for; ``quantity_code`` is count or value; ``rounding_base`` the multiple it was rounded to;
-``value_column`` the header of its column."""
+``value_column`` the header of its column, ``measure_column`` that of the column which says what it is."""
 
 WHOLE = "all"
 """Slice type and slice of figures that are not broken down, as in the KPIs' own series."""
@@ -102,7 +103,7 @@ class IndicatorTable:
 
     kind = "indicator_table"
     domain = "benchmark"
-    version = "1"
+    version = "2"
     title = "Published figures (CSV, XLSX)"
     tables: Mapping[str, Table] = {CELL.name: CELL}
 
@@ -267,6 +268,7 @@ class _FileReader:
         self._ignored = {_ignored_code(name) for name in mapping.ignore}
         self._wide = [(cell_code(name), self._at[name], name) for name in self._wide_columns()]
         self._per_record = self._width()
+        self._measure_column = None if isinstance(mapping.layout, Wide) else mapping.layout.measure
         # A publication repeats organisations, periods and groups over and over: each is worked out once.
         self._level_of, self._period_of = cache(self._level), cache(self._period)
         self._rounding_of, self._mark_of = cache(self._rounding), cache(self._mark)
@@ -330,7 +332,7 @@ class _FileReader:
                 self._number_of(text) if status == "published" else None,
                 *(status, mark_from, mark_to),
                 *(quantity, self._rounding_of(quantity, level)),
-                *("1" if quantity else "0", header),
+                *("1" if quantity else "0", header, self._measure_column or header),
             )
             for column, value in zip(rows.columns.values(), values, strict=True):
                 column.append(value)

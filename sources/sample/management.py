@@ -552,6 +552,19 @@ def _improvement(draws: Draws, provider: Provider) -> tuple[list[Row], list[Row]
                     "cycle_code": f"{provider.prefix}-C{number}",
                 }
             )
+    actions.append(
+        {
+            "action_code": f"{provider.prefix}-A{len(actions) + 1:02d}",
+            "title": "Ask those who left in the last months why they did",
+            "owner_role_code": "chief_executive",
+            "opened_on": iso(LAST_DAY + 1),
+            "due_on": iso(LAST_DAY + 40),
+            "status_code": "open",
+            "signal_kpi_id": "WF-02",
+            "signal_month_on": "2025-09-01",
+            "objective_code": "G3",
+        }
+    )
     return cycles, actions
 
 

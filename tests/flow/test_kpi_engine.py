@@ -7,6 +7,7 @@ not: what the facts of the core mean (their own unit tests), and statistics (``u
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ import pytest
 
 from orchestration import transform
 from orchestration.kpi_check import Verdict, check_figures
+from orchestration.project import DBT_PROJECT
 from orchestration.warehouse import connect
 
 pytestmark = pytest.mark.flow
@@ -28,7 +30,7 @@ ORGANISATIONS = {"alpha": 4, "beta": 4, "gamma": 10, "delta": 4}
 SERVICES = {"a1": "alpha", "a2": "alpha", "b1": "beta", "c1": "gamma", "d1": "delta"}
 SERVICE_TYPES = {"a1": "shelter", "a2": "housing", "b1": "shelter", "c1": "housing", "d1": "shelter"}
 LAYERS = ("path:models/kpi", "path:models/benchmark", "path:models/publish")
-BUILT_ALONG = ("dim_period", "dim_organisation", "ref_cadence", "ref_disclosure_profile", "ref_dq_element")
+BUILT_ALONG = ("dim_period", "dim_organisation", "resource_type:seed")
 
 
 def episodes() -> list[dict[str, Any]]:
@@ -156,8 +158,8 @@ REFERRALS = [
     referral("r4", "a1", date(2024, 1, 20), is_duplicate=True),
     referral("r5", "b1", date(2020, 11, 1)),
 ]
-"""Waiting at the end of a month: r1 in January and February 2024, r2 from January on, r3 never (turned down in the month
-it was made), r4 never (sent twice), r5 until October 2022."""
+"""Waiting at the end of a month: r1 in January and February 2024, r2 from January on, r3 never (turned down in the
+month it was made), r4 never (sent twice), r5 until October 2022."""
 
 
 def spending(service: str | None, month: date, amount: int, currency: str = "GBP") -> dict[str, Any]:
@@ -256,9 +258,12 @@ def _fill_ops(connection: duckdb.DuckDBPyConnection) -> None:
 def _create_core(connection: duckdb.DuckDBPyConnection, manifest: Any) -> None:
     """Empty tables for every model below the three layers, with the columns of its contract."""
     for node in manifest["nodes"].values():
-        if node["resource_type"] == "model" and node["fqn"][1] == "core" and node["name"] not in BUILT_ALONG:
+        is_core = node["fqn"][1] == "core" and node["name"] not in BUILT_ALONG
+        if node["resource_type"] == "model" and (is_core or node["name"] == "in_benchmark__figure"):
+            schema = "core" if is_core else "input"
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}; DROP VIEW IF EXISTS {schema}.{node['name']}")
             columns = ", ".join(f"{c['name']} {c['data_type']}" for c in node["columns"].values())
-            connection.execute(f"CREATE OR REPLACE TABLE core.{node['name']} ({columns})")
+            connection.execute(f"CREATE OR REPLACE TABLE {schema}.{node['name']} ({columns})")
 
 
 def _fill_core(connection: duckdb.DuckDBPyConnection) -> None:
@@ -723,7 +728,7 @@ def test_pitfall_23_what_was_not_computed_is_never_published_as_zero(built: duck
 def test_every_kpi_with_rows_is_the_sum_of_its_members(built: duckdb.DuckDBPyConnection) -> None:
     """What `trigpoint kpi test` does on a region, here on every KPI that this core has rows of."""
     counted = set()
-    for kpi in transform.kpi_catalogue():
+    for kpi in (kpi for kpi in transform.kpi_catalogue() if kpi["numerator"]):
         verdict = Verdict(kpi)
         check_figures(built, "here", verdict)
         assert verdict.problems == [], kpi["kpi_id"]
@@ -744,3 +749,65 @@ def test_every_kpi_with_rows_is_the_sum_of_its_members(built: duckdb.DuckDBPyCon
         "OC-23",
         "WF-01",
     }
+
+
+def test_equity_gaps_are_of_published_groups_with_enough_people(built: duckdb.DuckDBPyConnection) -> None:
+    rows = built.execute(
+        "SELECT slice_value, reference_slice_value, group_value, reference_group_value, gap_pp, gap_ci95_lower, "
+        "gap_ci95_upper, rate_ratio, denominator, reference_denominator, difference_code FROM pub.pub_equity_gap "
+        "WHERE level_code = 'region' AND slice_code = 'sex' AND kpi_id = 'OC-05'"
+    ).fetchall()
+    assert rows
+    for group, reference, value, other, gap, lower, upper, ratio, n, reference_n, code in rows:
+        assert group != reference and group != "unknown"
+        assert min(n, reference_n) >= 10 and reference_n >= n
+        assert abs(gap - (value - other)) <= 1 and lower <= gap <= upper
+        assert ratio == pytest.approx(value / other, abs=0.05)
+        assert (code == "not_told_apart") == (lower <= 0 <= upper)
+    small = built.execute(
+        "SELECT count(*) FROM pub.pub_equity_gap AS g JOIN pub.pub_kpi_timeseries AS t USING (kpi_id, version, "
+        "level_code, level_key, slice_code, slice_value, period_type_code, period_start_on) "
+        "WHERE t.is_below_minimum OR t.value IS NULL"
+    ).fetchone()
+    assert small == (0,)
+
+
+def test_pitfall_30_board_and_service_read_the_same_number(built: duckdb.DuckDBPyConnection) -> None:
+    differing = built.execute(
+        "SELECT count(*), count(*) FILTER (s.value IS DISTINCT FROM t.value OR s.value_status <> t.value_status) "
+        "FROM pub.pub_scorecard AS s JOIN pub.pub_kpi_timeseries AS t "
+        "USING (kpi_id, version, level_code, level_key, slice_value, period_type_code, period_start_on) "
+        "WHERE t.slice_code IN ('all', 'currency', 'instrument', 'kpi', 'statement')"
+    ).fetchone()
+    total = built.execute("SELECT count(*) FROM pub.pub_scorecard").fetchone()
+    assert differing is not None and total is not None
+    assert differing == (total[0], 0) and total[0] > 50
+    audiences = built.execute("SELECT DISTINCT audience_code, level_code FROM pub.pub_scorecard").fetchall()
+    assert set(audiences) == {("board", "region"), ("board", "organisation"), ("service", "service")}
+    whole = built.execute(
+        "SELECT b.value, t.person_count FROM pub.pub_scorecard AS b JOIN kpi.fct_kpi AS t "
+        "USING (kpi_id, version, level_code, level_key, period_type_code, period_start_on) "
+        "WHERE b.kpi_id = 'AV-05' AND b.level_code = 'region' AND t.slice_code = 'all'"
+    ).fetchall()
+    assert whole and all(value == (count + 2) // 5 * 5 for value, count in whole)
+
+
+def test_pitfall_30_published_figures_come_from_one_place(built: duckdb.DuckDBPyConnection) -> None:
+    """No published model counts facts again: what shows figures of KPIs reads fct_kpi, or what follows from it."""
+    for name in ("pub_kpi_timeseries", "pub_scorecard", "pub_equity_gap", "pub_data_quality", "pub_award_summary"):
+        sql = (DBT_PROJECT / "models" / "publish" / f"{name}.sql").read_text(encoding="utf-8")
+        read = set(re.findall(r"ref\('(\w+)'\)", sql))
+        assert read & {"fct_kpi", "pub_kpi_timeseries"}, name
+        names_only = {
+            "dim_organisation",
+            "dim_service",
+            "dim_funder",
+            "dim_award",
+            "dim_period",
+            "fct_award_transaction",
+        }
+        assert (
+            not {table for table in read if table.startswith(("fct_", "mart_"))}
+            - names_only
+            - {*("fct_kpi", "fct_spc_point", "fct_performance_gap")}
+        ), name

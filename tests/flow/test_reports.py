@@ -59,7 +59,7 @@ def test_the_tables_of_a_report_agree_with_each_other(tables: dict[str, dict[str
     destinations = tables["Q23c"]
     totals = [int(destinations[f"{part}z. Total"][0]) for part in "abcd"]
     assert sum(totals) == int(destinations["e. Total"][0]) == leavers
-    assert all(totals), "people of the sample go to every kind of destination"
+    assert sum(map(bool, totals)) >= 3, "people of the sample go to several kinds of destinations"
 
 
 def test_what_cannot_be_reported_is_said(undisturbed: Run, project: tuple[str, str, int], tmp_path: Path) -> None:
@@ -76,14 +76,17 @@ def test_what_cannot_be_reported_is_said(undisturbed: Run, project: tuple[str, s
 def test_system_measures_are_of_every_homelessness_system(undisturbed: Run, tmp_path: Path) -> None:
     path = system_measures(undisturbed.region, START, END, tmp_path)
     with path.open(encoding="utf-8", newline="") as file:
-        cells = {(row["source_id"], row["question"], row["cell"]): float(row["value"]) for row in csv.DictReader(file)}
-    sources = {source for source, _question, _cell in cells}
-    assert len(sources) > 1
+        rows = list(csv.DictReader(file))
+    cells = {(row["source_id"], row["question"], row["cell"]): float(row["value"] or 0) for row in rows}
+    sources = {row["source_id"] for row in rows}
+    assert len(rows) == len(cells) == 16 * len(sources) > 16
     for source in sources:
         sheltered = [cells[source, "3.2", cell] for cell in ("C2", "C3", "C4", "C5")]
         assert max(sheltered[1:]) <= sheltered[0] <= sum(sheltered[1:])
-        if (source, "1a", "C2") in cells:
-            assert cells[source, "1b", "E2"] >= cells[source, "1a", "E2"] * 0.99
+        for cell in ("C2", "C3"):
+            assert cells[source, "1a", cell] <= cells[source, "1b", cell]
+        assert cells[source, "1a", "C2"] <= cells[source, "1a", "C3"] <= sheltered[0]
+    assert any(cells[source, "1a", "E2"] for source in sources)
 
 
 def _rows(path: Path) -> dict[str, list[str]]:

@@ -150,7 +150,11 @@ def test_system_performance_measures_are_the_expected_cells(
     query = compiled(reference_region, "spm", period)
     with connect(reference_region.warehouse_path, read_only=True) as connection:
         rows = connection.execute(query).fetchall()
-    found = {(question, cell): float(value) for of_source, question, cell, value in rows if of_source == source}
+    found = {
+        (question, cell): None if value is None else float(value)
+        for of_source, question, cell, value in rows
+        if of_source == source
+    }
     agreement.compare(
         "HUD system performance measures, examples",
         " and ".join(sorted({question for question, _cell in expected})),

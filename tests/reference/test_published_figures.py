@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -285,6 +286,17 @@ def test_where_a_count_is_hidden_the_interval_holds_the_percentage(
 def test_no_published_percentage_contradicts_its_counts(figures: dict[Place, dict[str, Any]]) -> None:
     assert not any(row["is_contradictory"] for row in figures.values())
     assert all(row["value_lower"] <= row["value_upper"] for row in figures.values() if row["value_lower"] is not None)
+
+
+def test_intervals_of_chance_are_wilsons(figures: dict[Place, dict[str, Any]]) -> None:
+    z = 1.959963984540054
+    counted = [row for row in figures.values() if row["value"] is not None and row["denominator"] is not None]
+    assert len(counted) == 220 + 41_565
+    for row in counted:
+        x, n = float(row["numerator"]), float(row["denominator"])
+        spread = z * math.sqrt(z * z + 4 * x * (1 - x / n))
+        ends = [100 * (2 * x + z * z + sign * spread) / (2 * (n + z * z)) for sign in (-1, 1)]
+        assert [row["ci95_lower"], row["ci95_upper"]] == pytest.approx(ends, rel=1e-9, abs=1e-9)
 
 
 def _quotient(row: dict[str, Any]) -> float:

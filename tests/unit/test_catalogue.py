@@ -288,6 +288,16 @@ def test_pitfall_19_hidden_absent_and_not_computed_are_told_apart() -> None:
         assert f"{word.capitalize()}: {name}." in text
 
 
+def test_an_organisation_s_page_tells_its_kpis_from_those_that_say_nothing_about_it() -> None:
+    figures = compared()
+    figures[0] |= HIDDEN | {"value_status": "not_computed", "numerator_status": "shown", "denominator_status": "shown"}
+    figures[1] |= HIDDEN
+    told = render(figures, places=places(value_status="not_computed", peer_status="not_computed"))
+    ash, birch = told["organisation-ash.html"], told["organisation-birch.html"]
+    assert "<h2>Not computed</h2>" in ash and "<td" not in ash
+    assert '<span class="hidden">hidden</span>' in birch and "<h2>Not computed</h2>" not in birch
+
+
 def test_pitfall_23_what_is_not_computed_is_never_0() -> None:
     figures = [FIGURE | row for row in months(3)]
     figures[-1] |= HIDDEN | {"value_status": "not_computed"}
@@ -450,6 +460,8 @@ def test_the_gap_to_a_target_stands_with_its_judgement() -> None:
         assert cell in text
     late = page(months(1, target=60.0, gap=-10.0, is_provisional=True))
     assert "not judged: provisional" in late
+    neither = page(months(1, period_type_code="quarter", target=60.0), kpis=[KPI | {"direction": 0}])
+    assert "not judged: neither high nor low is better" in neither
     assert "No target is set" in page(months(1))
 
 

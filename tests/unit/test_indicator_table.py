@@ -104,7 +104,8 @@ def test_a_wide_record_has_a_cell_for_each_column_that_a_measure_names(tmp_path:
     landed = land(tmp_path, "org,name,month,seen,referred,note\nA1,Alder,2024-02-01,3,9,late\n", WIDE)
     seen, referred = landed.rows
     assert landed.numbers() == {("A1", "seen"): "3", ("A1", "referred"): "9"}
-    assert (seen["organisation_name"], seen["level_code"], seen["value_column"]) == ("Alder", "provider", "seen")
+    assert (seen["organisation_name"], seen["level_code"]) == ("Alder", "provider")
+    assert (seen["value_column"], seen["measure_column"]) == ("seen", "seen")
     assert (seen["period_start_on"], seen["period_end_on"]) == ("2024-02-01", "2024-02-29")
     assert (seen["slice_type_code"], seen["slice_code"], seen["status_code"]) == ("all", "all", "published")
     assert (seen["_row_number"], seen["_line"], seen["_extra"]) == (1, 2, [("note", "late")])
@@ -149,6 +150,7 @@ def test_a_record_of_one_statistic_is_one_cell(tmp_path: Path) -> None:
         ("recovery | count", "sex", "female", "count", "5", "1"),
         ("waits | count", "all", "all", None, None, "0"),  # not mapped and not ignored: the suite warns of it
     ]
+    assert {(r["value_column"], r["measure_column"]) for r in landed.rows} == {("figure", "measure")}
     parts = indicator_rows("s", yaml.safe_load(BY_STATISTIC))[1]
     assert [part[2:] for part in parts] == [
         ("denominator", "below | count", -1, 2, False),

@@ -355,12 +355,12 @@ def test_rules_name_programmes_that_exist(tmp_path: Path) -> None:
     rule = "rules: [{programme: nowhere, default: true, criterion: c, verified: true, source: s}]\nsource: test"
     _written(tmp_path, GOOD.replace("source: test", rule))
     _written(tmp_path, "- {code: here, multi_measure_rule: tt, default: true, source: own}\n", PROGRAMMES)
-    with pytest.raises(InstrumentError, match=r"no programme 'nowhere'; add it to programmes.yml"):
-        read_programmes(tmp_path, read_instruments(tmp_path))
+    with pytest.raises(InstrumentError, match=r"trial.yml:13: rules\[0\].programme: no programme 'nowhere'; add it to"):
+        read_instruments(tmp_path)
 
 
 def test_programmes_have_one_default() -> None:
-    assert [p.code for p in read_programmes(DEFINITIONS, SHIPPED) if p.default] == ["talking_therapies"]
+    assert [p.code for p in read_programmes(DEFINITIONS) if p.default] == ["talking_therapies"]
 
 
 @pytest.mark.parametrize("number", ["1", "0.5", "12.340"])

@@ -131,7 +131,7 @@ def test_a_region_is_the_same_on_every_machine_and_another_seed_is_another(regio
     assert {name for name, digest in _digests(region.root).items() if files.get(name) == digest} == {"region.yml"}
 
 
-GOLDEN = "6fb88d6e1c6c8b931a1633962feae50ab140cafbef988f757c15006e4c8abcb5"
+GOLDEN = "b0cc05ec06049b43cb4d5d0564f10e57f992ba64ad66233b25320ddfe15380b0"
 
 
 def test_a_region_is_never_overwritten(region: Written) -> None:

@@ -11,16 +11,23 @@ from typing import Any
 
 import pytest
 import xlsxwriter
+import yaml
 
+from expectations.suites import load_suite
+from orchestration.project import DBT_PROJECT, ROOT
+from orchestration.scaffold import sheet_codes
 from sources.connector import Batch, Reject, connectors
 from sources.delivery import open_delivery
 from sources.errors import RefusedError
 from sources.management._entities import Kind, entities
 from sources.management._mapping import TableMapping, entity_called
 from sources.management._values import code_text, day_text, looks_like_a_name, month_text, normaliser, number_text
+from sources.management.template import write_template
 from sources.spec import MASK, Regime, Role
+from sources.xlsx_reader import open_workbook
 
 SHEET = connectors()["sheet"]
+SUITES, SEEDS = ROOT / "expectations" / "suites", DBT_PROJECT / "seeds"
 STAFFING = "team_code,role_code,month_end_on,fte_in_post"
 
 
@@ -283,3 +290,45 @@ def test_a_wrong_mapping_is_told_with_its_mend(mapping: dict[str, Any], said: st
     problems = SHEET.check_mapping(mapping)
     assert len(problems) == 1
     assert said in problems[0]
+
+
+# --- the template ----------------------------------------------------------------------------------------------------
+
+
+def test_the_template_is_read_without_a_mapping_once_it_is_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "sheets.xlsx"
+    write_template(path, sheet_codes())
+    book = open_workbook(path.read_bytes(), "sheets.xlsx")
+    headers = {entity_called(name): next(book.rows(name))[1] for name in book.sheet_names if name != "#codes"}
+    assert headers == {name: list(entity.kinds) for name, entity in entities().items()}
+    assert read(path) == ({}, [])
+    filled = {"Staffing": [headers["staffing"], [None, None, "HB1", "North", "worker", "2025-03-31", 4, 3.5]]}
+    (row,) = read(write_book(tmp_path / "filled.xlsx", filled))[0]["staffing"]
+    assert (row["service_code"], row["fte_established"], row["fte_in_post"]) == ("HB1", "4", "3.5")
+    with pytest.raises(FileExistsError):
+        write_template(path, {})
+
+
+def test_every_code_column_has_its_list_in_the_suite() -> None:
+    """A column of codes without a check would take any word for a code."""
+    suite = load_suite("sheet", SHEET.tables, SUITES, SEEDS)
+    checked = {(check.table, check.column) for check in suite.checks if check.rule.rule == "invalid_code"}
+    assert checked == {(e.name, c) for e in entities().values() for c, kind in e.kinds.items() if kind is Kind.CODE}
+
+
+# --- what is published of it -----------------------------------------------------------------------------------------
+
+
+def test_pitfall_28_nobody_of_the_staff_is_published_or_ranked() -> None:
+    """Members of staff are told apart in the facts; no published table and no level of a KPI knows them."""
+    published = yaml.safe_load((DBT_PROJECT / "models/publish/_publish.yml").read_text(encoding="utf-8"))["models"]
+    columns = {column["name"] for model in published for column in model["columns"]}
+    assert not {name for name in columns if "staff" in name or "respondent" in name}
+    files = [
+        yaml.safe_load(p.read_text(encoding="utf-8")) for p in (DBT_PROJECT / "models/kpi/catalogue").glob("*.yml")
+    ]
+    facts = [fact for file in files for fact in file.get("semantic_models", ())]
+    assert any(fact["model"] == "ref('fct_supervision')" for fact in facts)
+    levels = {e.get("expr", e["name"]) for fact in facts for e in fact.get("entities", ())}
+    slices = {d.get("expr", d["name"]) for fact in facts for d in fact.get("dimensions", ())}
+    assert not {"staff_key", "respondent_key"} & (levels | slices)

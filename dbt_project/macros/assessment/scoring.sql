@@ -116,19 +116,30 @@
                     cast(count(m.counted) as int) as answered_count
                 from (
                     select
-                        p.assessment_key,
-                        m.instrument_code,
-                        m.instrument_version,
-                        m.scale_code,
-                        m.basis_code,
-                        cast(coalesce(p.answer_weight, 1) as decimal(9, 4)) as answer_weight,
-                        cast(case when m.has_weights then w.score else p.points * m.factor end as decimal(18, 6)) as counted
+                        p.assessment_key, m.instrument_code, m.instrument_version, m.scale_code, m.basis_code,
+                        case when m.is_weighed then cast(coalesce(p.answer_weight, 1) as decimal(9, 4)) end
+                            as answer_weight,
+                        case when m.factor = 1 then p.points else cast(p.points * m.factor as decimal(18, 6)) end
+                            as counted
                     from {{ points }} as p
                     inner join {{ members }} as m
                         on m.instrument_code = p.instrument_code
                         and m.instrument_version = p.instrument_version
                         and m.member_code = p.member_code
                         and m.stage = {{ stage }}
+                        and not m.has_weights
+                    union all
+                    select
+                        p.assessment_key, m.instrument_code, m.instrument_version, m.scale_code, m.basis_code,
+                        cast(null as decimal(9, 4)) as answer_weight,
+                        cast(w.score as decimal(18, 6)) as counted
+                    from {{ points }} as p
+                    inner join {{ members }} as m
+                        on m.instrument_code = p.instrument_code
+                        and m.instrument_version = p.instrument_version
+                        and m.member_code = p.member_code
+                        and m.stage = {{ stage }}
+                        and m.has_weights
                     left join {{ lookup }} as w
                         on w.instrument_code = m.instrument_code
                         and w.instrument_version = m.instrument_version
@@ -194,6 +205,7 @@
         select
             assessment_key, instrument_code, instrument_version, member_code, points, answer_weight, is_not_applicable
         from item_point
+        where instrument_code in (select m.instrument_code from {{ members }} as m where m.stage = 2)
     ),
 
     scale_of_scales as (

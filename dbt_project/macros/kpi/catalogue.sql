@@ -20,7 +20,7 @@
         'unit': {'one_of': ['percent', 'days', 'hours', 'count', 'fte', 'currency', 'ratio', 'score', 'points']},
         'multiplier': {},
         'statistic': {'one_of': ['proportion', 'ratio', 'rate', 'mean', 'effect_size', 'median', 'quantile', 'count', 'sum',
-                                 'distinct_count']},
+                                 'distinct_count', 'difference']},
         'direction': {'one_of': [1, -1, 0]},
         'anchor': {},
         'maturity_lag_days': {},
@@ -30,7 +30,7 @@
         'slices': {'list_of': none},
         'calendar': {'one_of': ['own', 'hud']},
         'additivity': {'one_of': ['none', 'place', 'place_and_time']},
-        'interval_method': {'one_of': ['wilson', 'byar', 't', 'none']},
+        'interval_method': {'one_of': ['wilson', 'byar', 't', 'newcombe', 'none']},
         'chart': {'one_of': ['xmr', 'p', 'u', 'p_prime', 'u_prime', 'none']},
         'balancing_kpi': {},
         'owner': {},
@@ -51,9 +51,13 @@
     {{ return(['case_management', 'survey', 'funder', 'management', 'operations']) }}
 {%- endmacro %}
 
-{#- Fields that most KPIs do without. `spread_measure` is the measure whose standard deviation an effect is held against. -#}
+{#-
+    Fields that most KPIs do without. `computed_by` names the model of a KPI that is made of other KPIs' figures and not
+    counted from facts. `spread_measure` is the measure whose standard deviation an effect is held against.
+-#}
 {% macro kpi_optional_fields() -%}
     {{ return({
+        'computed_by': none,
         'base_slice': none,
         'spread_measure': none,
         'cohort_shift_days': none,
@@ -89,14 +93,19 @@
     Raises when the catalogue is wrong; returns a list of KPIs sorted by id and version, empty while dbt parses. Read once
     an invocation: a dozen models ask for it, and the graph that it is read from is the one thing that they share.
 -#}
-{% macro kpi_catalogue() -%}
+{% macro kpi_definitions() -%}
     {%- if not execute -%}
         {{ return([]) }}
     {%- endif -%}
-    {%- if 'kpi_catalogue' not in graph -%}
-        {%- do graph.update({'kpi_catalogue': _kpi_read_catalogue()}) -%}
+    {%- if 'kpi_definitions' not in graph -%}
+        {%- do graph.update({'kpi_definitions': _kpi_read_catalogue()}) -%}
     {%- endif -%}
-    {{ return(graph['kpi_catalogue']) }}
+    {{ return(graph['kpi_definitions']) }}
+{%- endmacro %}
+
+{#- The KPIs that are counted from facts. -#}
+{% macro kpi_catalogue() -%}
+    {{ return(kpi_definitions() | selectattr('computed_by', 'none') | list) }}
 {%- endmacro %}
 
 {% macro _kpi_read_catalogue() -%}
@@ -227,8 +236,17 @@
         }) -%}
     {%- elif metric.type == 'simple' -%}
         {%- do kpi.update({'numerator': measures[metric.type_params.measure.name], 'denominator': none}) -%}
+    {%- elif metric.type == 'derived' and kpi.computed_by -%}
+        {%- if graph.nodes.values() | selectattr('name', 'equalto', kpi.computed_by) | list | length == 0 -%}
+            {%- do problems.append(at ~ "meta.computed_by names '" ~ kpi.computed_by ~ "', which is no model. Name the model"
+                ~ " that computes it.") -%}
+        {%- endif -%}
+        {%- do kpi.update({'numerator': none, 'denominator': none, 'spread': none, 'is_stock': false, 'domain': none,
+            'order': '%s %06d' | format(kpi.kpi_id, (kpi.version or 0) | int)}) -%}
+        {{ return(kpi) }}
     {%- else -%}
-        {{ exceptions.raise_compiler_error(at ~ "type " ~ metric.type ~ " is not used here. Use simple or ratio.") }}
+        {{ exceptions.raise_compiler_error(at ~ "type " ~ metric.type ~ " is not used here. Use simple or ratio, or derived"
+            ~ " with meta.computed_by.") }}
     {%- endif -%}
     {%- do kpi.update({
         'spread': measures.get(kpi.spread_measure),

@@ -35,6 +35,8 @@ bounded as (
 judged as (
     select
         b.*,
+        cast(numerator as double) as x,
+        cast(denominator as double) as n,
         case when value_status_code is null then counted_value else value end as shown_value,
         coalesce(
             is_value_rounding_known
@@ -78,6 +80,16 @@ select
     numerator_upper,
     denominator_lower,
     denominator_upper,
+    {%- for side, proportion_limit, count_limit in [
+        ('lower', wilson_lower, count_lower), ('upper', wilson_upper, count_upper)
+    ] %}
+    -- Only of figures that were published: what is hidden has no interval that would tell it.
+    case
+        when status_code <> 'published' then null
+        when statistic_code = 'proportion' then multiplier * {{ proportion_limit('x', 'n', '95') }}
+        when statistic_code = 'rate' then multiplier * {{ ratio(count_limit('x', '95'), 'n') }}
+    end as ci95_{{ side }},
+    {%- endfor %}
     is_contradictory,
     published_lower,
     published_upper,

@@ -66,7 +66,10 @@ numbers as (
     select
         counted.*,
         cast(numerator as double) as x,
-        cast(denominator as double) as n
+        cast(denominator as double) as n,
+        case when statistic_code = 'effect_size' then
+            {{ effect_size('cast(numerator as double)', 'cast(denominator as double)', 'spread_total', 'square_total') }}
+        end as effect
     from counted
 )
 
@@ -78,7 +81,7 @@ select
     cast(case when statistic_code = 'distinct_count' then numerator end as bigint) as person_count,
     case
         when statistic_code in ('median', 'quantile') then quantile
-        when statistic_code = 'effect_size' then {{ effect_size('x', 'n', 'spread_total', 'square_total') }}
+        when statistic_code = 'effect_size' then effect
         when denominator is null then x * multiplier
         else {{ ratio('x', 'n') }} * multiplier
     end as value,
@@ -96,8 +99,8 @@ select
     cast(case
         when coverage_code = 'none' then 'no_data'
         when statistic_code in ('proportion', 'ratio', 'rate', 'mean', 'effect_size', 'median', 'quantile') and n = 0 then 'no_denominator'
-        -- One pair, or first scores that are all alike, have no spread to measure a gain by.
-        when statistic_code = 'effect_size' and {{ effect_size('x', 'n', 'spread_total', 'square_total') }} is null then 'no_denominator'
+        -- Pairs that all began alike, or fewer than two, have no spread to divide by.
+        when statistic_code = 'effect_size' and effect is null then 'no_denominator'
         else 'computed'
     end as string) as status_code,
     cast(coverage_code as string) as coverage_code,

@@ -1,5 +1,5 @@
 -- The catalogue as rows, for everything that reads definitions in SQL.
-{%- for kpi in kpi_catalogue() %}
+{%- for kpi in kpi_definitions() %}
 select
     {{ kpi_constants(kpi) }},
     {{ sql_text(kpi.name) }} as kpi_name,
@@ -35,8 +35,8 @@ select
     {{ kpi.verified | lower }} as is_verified,
     cast({{ "'" ~ kpi.valid_from ~ "'" if kpi.valid_from else 'null' }} as date) as valid_from_on,
     cast({{ "'" ~ kpi.valid_to ~ "'" if kpi.valid_to else 'null' }} as date) as valid_to_on,
-    {{ sql_text(kpi.numerator.disclosure) }} as numerator_disclosure_code,
-    {{ sql_text((kpi.denominator or kpi.numerator).disclosure) }} as denominator_disclosure_code
+    {{ sql_text(kpi.numerator.disclosure if kpi.numerator else 'person') }} as numerator_disclosure_code,
+    {{ sql_text((kpi.denominator or kpi.numerator).disclosure if kpi.numerator else 'person') }} as denominator_disclosure_code
 {{ "union all" if not loop.last }}
 {%- else %}
 select 1 as placeholder

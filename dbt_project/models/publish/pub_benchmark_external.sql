@@ -19,6 +19,8 @@ select
     status_code as value_status,
     value_lower,
     value_upper,
+    ci95_lower,
+    ci95_upper,
     numerator,
     denominator,
     unit_code,

@@ -35,9 +35,9 @@ standing as (
         r.follow_up_on > r.completed_on and r.follow_up_on <= m.month_end_on as is_followed_up
     from register as r
     inner join month_end as m
-        on m.month_end_on >= r.on_staff_from
-        and m.month_end_on <= r.known_until_on
-        and (r.left_on is null or m.month_end_on < r.left_on)
+        on r.on_staff_from <= m.month_end_on
+        and r.known_until_on >= m.month_end_on
+        and (r.left_on is null or r.left_on > m.month_end_on)
 ),
 
 by_staff as (
