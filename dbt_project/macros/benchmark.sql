@@ -9,8 +9,9 @@
         select
             s.*,
             case
-                when s.denominator > 0 and s.numerator >= 0 and s.statistic_code = 'proportion' then 'proportion'
-                when s.denominator > 0 and s.numerator >= 0 and s.statistic_code = 'rate' then 'ratio'
+                when s.statistic_code = 'proportion' and s.numerator >= 0 and s.numerator <= s.denominator and s.denominator > 0
+                    then 'proportion'
+                when s.statistic_code = 'rate' and s.numerator >= 0 and s.denominator > 0 then 'ratio'
             end as funnel_code,
             cast(s.numerator as double) as x,
             cast(s.denominator as double) as n

@@ -71,8 +71,6 @@ class SheetMapping:
                 return table
         if self.default.entity is not None:
             return self.default
-        if self.tables:
-            return None
         named = next((entity for name in names if (entity := entity_called(name))), None)
         return None if named is None else _with(self.default, {"entity": named})
 

@@ -165,7 +165,7 @@ def mapping_of(provider: Provider) -> list[str]:
             lines.append(f"        {column}: {{{', '.join(f'{word}: {code}' for code, word in words.items())}}}")
     if style.files:
         lines.append("      tables:")
-        lines += [f"        {style.files.get(entity, entity)}: {{entity: {entity}}}" for entity in entities()]
+        lines += [f"        {name}: {{entity: {entity}}}" for entity, name in style.files.items()]
     return lines
 
 

@@ -109,6 +109,41 @@ def test_landed_rows_are_those_written(undisturbed: Run) -> None:
     assert landed == dict(written)
 
 
+def test_a_month_that_is_sent_again_replaces_that_month_and_no_other(undisturbed: Run) -> None:
+    with connect(undisturbed.region.warehouse_path, read_only=True) as connection:
+        months = connection.execute(
+            "SELECT f.month_end_on, count(DISTINCT d.delivery_id), max(CAST(d.stated_at AS DATE)) "
+            "FROM core.fct_staffing AS f JOIN ops.delivery AS d USING (delivery_id) "
+            "WHERE f.source_id = 'harbour_management' GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    assert len(months) == 36
+    assert {count for _, count, _ in months} == {1}
+    sent = {month.isoformat(): stated.isoformat() for month, _, stated in months}
+    assert sent["2025-05-31"] == "2025-07-02"
+    assert sent["2025-06-30"] == sent["2025-09-30"] == "2025-10-01"
+
+
+def test_what_people_say_they_want_is_in_the_vault_alone(undisturbed: Run) -> None:
+    """Pitfall 25: the words are kept, and the warehouse knows only that there are some."""
+    from orchestration.vault import Vault
+
+    vault = Vault.at(undisturbed.region.vault_dir)
+    kept = vault.connection.execute(
+        "SELECT column_name, count(*) FROM vault.identifier "
+        "WHERE table_name IN ('goal', 'action', 'improvement_cycle') GROUP BY ALL"
+    ).fetchall()
+    vault.close()
+    assert {column for column, _ in kept} == {"statement", "title", "hypothesis"}
+    with connect(undisturbed.region.warehouse_path, read_only=True) as connection:
+        landed = connection.execute(
+            "SELECT DISTINCT statement FROM raw.sheet__goal UNION SELECT DISTINCT title FROM raw.sheet__action "
+            "UNION SELECT DISTINCT hypothesis FROM raw.sheet__improvement_cycle"
+        ).fetchall()
+        stated = connection.execute("SELECT count(*) FROM core.fct_personal_outcome WHERE has_statement").fetchone()
+    assert landed == [("[vault]",)]
+    assert stated is not None and stated[0] > 0
+
+
 def test_people_at_two_providers_are_one_and_lookalikes_stay_apart(undisturbed: Run) -> None:
     with connect(undisturbed.region.warehouse_path, read_only=True) as connection:
         keys = {

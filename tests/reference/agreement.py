@@ -190,10 +190,9 @@ class Collector:
         self._broken: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        module = Path(report.nodeid.split("::")[0]).name
-        self._modules.add(module)
-        if not report.passed:
-            self._broken.add(module)
+        module = self._config.rootpath / report.nodeid.split("::")[0]
+        if module.parent.resolve() == self._path.parent.resolve():
+            (self._modules if report.passed else self._broken).add(module.name)
         if report.when == "teardown":
             self._rows += [Row(**value) for name, value in report.user_properties if name == PROPERTY]  # type: ignore[arg-type]
 
@@ -201,11 +200,17 @@ class Collector:
         if hasattr(self._config, "workerinput"):
             return
         rows = merged(self._before, self._rows, self._whole_modules())
-        is_row_gone = not set(self._before) <= {row.key for row in rows}
-        if is_row_gone and session.exitstatus == 0:
+        gone = sorted(set(self._before) - {row.key for row in rows})
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if gone and reporter:
+            listed = "; ".join(": ".join(key) for key in gone)
+            reporter.write_line(
+                f"\n{self._path.name} had rows that no test records; they are gone, commit it: {listed}"
+            )
+        if gone and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         text = render(rows)
-        if (self._rows or is_row_gone) and text != _text(self._path):
+        if (self._rows or gone) and text != _text(self._path):
             temporary = self._path.with_suffix(".tmp")
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(self._path)

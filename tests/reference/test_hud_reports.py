@@ -127,10 +127,10 @@ def test_who_is_served_does_not_depend_on_the_project_type(
 
 
 @pytest.mark.parametrize(
-    ("fixture", "source", "start", "end"),
+    ("fixture", "source", "period"),
     [
-        ("measure_one", "spm_one", "2016-01-01", "2019-10-01"),
-        ("measure_three", "spm_three", "2015-01-01", "2015-12-31"),
+        ("measure_one", "spm_one", {"spm_start": "2016-01-01", "spm_end": "2019-10-01"}),
+        ("measure_three", "spm_three", {"spm_start": "2015-01-01", "spm_end": "2015-12-31"}),
     ],
 )
 def test_system_performance_measures_are_the_expected_cells(

@@ -95,17 +95,33 @@ def test_workers_of_a_parallel_run_report_to_one_table(tmp_path: Path) -> None:
     test = "def test_it(agreement):\n    agreement.compare('Kit', '{0}', {{1: 1}}, {{1: 1}})\n"
     for name in ("rates", "means"):
         (tmp_path / f"test_{name}.py").write_text(test.format(name), encoding="utf-8")
+    namesake = tmp_path / "elsewhere/test_means.py"
+    namesake.parent.mkdir()
+    namesake.write_text("def test_it():\n    pass\n", encoding="utf-8")
 
     first = pytest_in(tmp_path, "-p", "xdist", "-n", "2")
     assert first.returncode == 1 and "was out of date" in first.stdout, first.stdout + first.stderr
     assert [row.what for row in parse(table.read_text(encoding="utf-8"))] == ["means", "rates", "counts"]
-    assert pytest_in(tmp_path).returncode == 1
+    second = pytest_in(tmp_path)
+    assert second.returncode == 1 and "rows that no test records" in second.stdout, second.stdout
     assert [row.what for row in parse(table.read_text(encoding="utf-8"))] == ["means", "rates"]
     assert pytest_in(tmp_path).returncode == 0
+    assert pytest_in(tmp_path, target="elsewhere").returncode == 0
+    assert [row.what for row in parse(table.read_text(encoding="utf-8"))] == ["means", "rates"]
 
 
-def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def pytest_in(folder: Path, *arguments: str, target: str = ".") -> subprocess.CompletedProcess[str]:
     """A run of its own, with no plugins but those it names."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--import-mode=importlib",
+        *arguments,
+        target,
+    ]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

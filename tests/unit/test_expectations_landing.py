@@ -431,6 +431,7 @@ def test_grants(tmp_path: Path) -> None:
 
 PHQ9 = [SurveyItem("harbour_odk", "check_in", "phq9", f"phq9_{n}", n, "item") for n in range(1, 10)]
 TOTAL = SurveyItem("harbour_odk", "check_in", "phq9", "phq9_total", None, "total")
+METRIC = SurveyItem("harbour_odk", "check_in", "swemwbs", "wellbeing", None, "score")
 SHEETS: dict[str, tuple[dict[str, str | None], list[tuple[str, str]]]] = {
     "as_it_should_be": ({}, []),
     "out_of_range": ({"phq9_3": "7"}, [("phq9_3", "out_of_range_answer")]),
@@ -443,6 +444,10 @@ SHEETS: dict[str, tuple[dict[str, str | None], list[tuple[str, str]]]] = {
         [("phq9_total", "out_of_range_total"), ("phq9_total", "total_mismatch")],
     ),
     "higher_total": ({"phq9_3": "3", "phq9_total": "11"}, []),
+    "metric_score": ({"wellbeing": "25.03"}, []),
+    "raw_total_as_a_score": ({"wellbeing": "28"}, []),
+    "prorated_score": ({"wellbeing": "24.5"}, [("wellbeing", "out_of_range_total")]),
+    "score_too_high": ({"wellbeing": "36"}, [("wellbeing", "out_of_range_total")]),
 }
 """Answer sheets of PHQ-9: what differs from nine answers 1 and the total 9; what must be found."""
 
@@ -457,7 +462,7 @@ def surveys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LandingVerdict
         for name, (given, _) in SHEETS.items()
     ]
     deliveries.append(landed(folder, _sheet(dict(usual)), delivery_id="unmapped", source_id="other_odk", **described))
-    yield check_landing("odk", deliveries, CheckContext(survey_items=[*PHQ9, TOTAL]))
+    yield check_landing("odk", deliveries, CheckContext(survey_items=[*PHQ9, TOTAL, METRIC]))
 
 
 def _sheet(given: dict[str, str | None]) -> dict[str, list[dict[str, Any]]]:

@@ -116,6 +116,11 @@ LANDING_RULES = {
     "odk": {"out_of_range_answer", "total_mismatch", "row_count_change"},
     "redcap": {"out_of_range_answer", "total_mismatch", "row_count_change"},
     "indicator_table": {"not_a_number", "conflicting_figures", "unmapped_measure"},
+    "sheet": {
+        "missing_required_value", "duplicate_key", "invalid_date", "invalid_number", "negative_amount", "out_of_range",
+        "invalid_currency", "invalid_flag", "invalid_code", "absent_exceeds_post", "end_before_start",
+        "retrospective_target", "invalid_weight",
+    },
 }  # fmt: skip
 
 
@@ -131,7 +136,9 @@ def test_the_warehouse_suite_finds_what_landing_cannot() -> None:
     checks = load_suite("warehouse", None, SUITES_DIR, REFERENCE_DIR).checks
     assert {check.rule.rule for check in checks} == {
         "orphan_record", "held_with_parent", "exit_before_entry", "unattached_response", "contradictory_figure",
-        "supplied_score_mismatch",
+        "supplied_score_mismatch", "unknown_organisation", "unknown_service", "unknown_person", "unknown_kpi",
+        "unknown_entity", "objective_circle", "unknown_parent", "one_mission", "leaf_without_kpi", "unknown_objective",
+        "share_sum", "weight_sum", "unknown_outcome", "link_direction",
     }  # fmt: skip
 
 
@@ -139,7 +146,10 @@ def test_what_keeps_a_release_back_is_severe() -> None:
     checks = load_suite("publish", None, SUITES_DIR, REFERENCE_DIR).checks
     rules = {check.rule.rule: str(check.rule.severity) for check in checks}
     assert {"small_number", "rows_present", "unique_figure", "identifying_column", "complete_period"} <= set(rules)
-    assert {rule for rule, severity in rules.items() if severity != "error"} == {"provider_without_episodes"}
+    assert {rule for rule, severity in rules.items() if severity != "error"} == {
+        "provider_without_episodes", "category_without_kpi", "programme_without_measure", "target_without_balance",
+        "kpi_without_objective",
+    }  # fmt: skip
 
 
 def test_suites_and_staging_map_a_column_by_the_same_code_list() -> None:

@@ -538,6 +538,12 @@ def test_measure_1b_adds_the_time_on_the_street_once() -> None:
     assert days == {("1a", 1): 10, ("1a", 2): 10, ("1b", 1): 20, ("1b", 2): 20}
 
 
+def test_the_time_on_the_street_before_transitional_housing_counts_in_line_2() -> None:
+    transitional = {"service_type_code": "transitional_housing", "date_to_street_on": "2021-03-01"}
+    days = homeless_days({"start_on": "2021-03-11", "end_on": "2021-03-21", **transitional})
+    assert days == {("1a", 2): 10, ("1b", 2): 20}
+
+
 # Pitfalls of the domain brief, §9 --------------------------------------------------------------------------------
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from orchestration.cli import app
+from orchestration.cli import app, out
 from orchestration.instruments import read_instruments
 
-WIDE = {"COLUMNS": "400", "NO_COLOR": "1"}
+PLAIN = {"NO_COLOR": "1"}
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line is wrapped."""
+    monkeypatch.setattr(out, "width", 400)
 
 
 def shown(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["instrument", *arguments], env=WIDE)
+    result = CliRunner().invoke(app, ["instrument", *arguments], env=PLAIN)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -57,6 +63,6 @@ def test_a_version_by_name() -> None:
     ],
 )
 def test_what_is_not_there_is_a_sentence(arguments: list[str], words: str) -> None:
-    result = CliRunner().invoke(app, ["instrument", "show", *arguments], env=WIDE)
+    result = CliRunner().invoke(app, ["instrument", "show", *arguments], env=PLAIN)
     assert result.exit_code == 2
     assert words in result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from datetime import date
 from statistics import NormalDist
 from typing import Any
@@ -46,6 +47,12 @@ def test_wilson_is_exact_at_the_ends_and_silent_without_a_denominator() -> None:
     for n in (0, None):
         assert evaluate("wilson_lower('x', 'n', 95)", x=0, n=n) is None
         assert evaluate("wilson_upper('x', 'n', 95)", x=0, n=n) is None
+
+
+def test_what_is_no_part_has_no_interval() -> None:
+    for x in (8, -1):
+        assert evaluate("wilson_lower('x', 'n', 95)", x=x, n=7) is None
+        assert evaluate("wilson_upper('x', 'n', 95)", x=x, n=7) is None
 
 
 @settings(max_examples=10)
@@ -161,6 +168,15 @@ def test_xmr_screens_one_wild_range(is_screened: bool, lower: float, upper: floa
     points = chart([1, 2, 1, 2, 10, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1], is_screened=is_screened)
     assert points[0]["lower_limit"] == pytest.approx(lower, abs=5e-5)
     assert points[0]["upper_limit"] == pytest.approx(upper, abs=5e-5)
+
+
+def test_pitfall_16_limits_follow_the_moving_range_and_not_the_spread() -> None:
+    """A slow drift: its standard deviation is wide, its moving range is not, and only the latter tells the drift."""
+    values = [float(v) for v in range(24)]
+    points = chart(values, fix_after=None)
+    assert points[0]["upper_limit"] - points[0]["mean"] == pytest.approx(2.66)
+    assert flags(points).count(".") == 0
+    assert statistics.stdev(values) * 3 > 20
 
 
 def test_a_tie_breaks_a_trend_and_a_point_on_the_mean_breaks_a_shift() -> None:

@@ -7,12 +7,18 @@
 {% macro piecewise(x, pieces) -%}
     (case
         {%- for until, middle, half, coefficients in pieces %}
-        {%- set sum = namespace(sql=coefficients[-1]) %}
         {%- set scaled = "((" ~ x ~ " - " ~ middle ~ "e0) * " ~ (1 / (half | float)) ~ "e0)" %}
-        {%- for coefficient in coefficients[:-1] | reverse %}
+        {#- In groups of four powers: one nest of fifteen brackets is deeper than parsers of SQL like to go. -#}
+        {%- set groups = [] %}
+        {%- for group in coefficients | batch(4) %}
+        {%- set sum = namespace(sql=group[-1]) %}
+        {%- for coefficient in group[:-1] | reverse %}
         {%- set sum.sql = coefficient ~ " + " ~ scaled ~ " * (" ~ sum.sql ~ ")" %}
         {%- endfor %}
-        when {{ x }} <= {{ until }}e0 then {{ sum.sql }}
+        {%- set power = "" if loop.first else "power(" ~ scaled ~ ", " ~ 4 * loop.index0 ~ ") * " %}
+        {%- set _ = groups.append(power ~ "(" ~ sum.sql ~ ")") %}
+        {%- endfor %}
+        when {{ x }} <= {{ until }}e0 then {{ groups | join(" + ") }}
         {%- endfor %}
     end)
 {%- endmacro %}

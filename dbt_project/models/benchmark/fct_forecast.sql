@@ -24,7 +24,7 @@ with month_of_year as (
     from {{ ref('benchmark_series') }} as y
     inner join {{ ref('benchmark_series') }} as m
         on y.kpi_id = m.kpi_id and y.version = m.version and y.level_code = m.level_code and y.level_key = m.level_key
-        and m.period_start_on >= y.period_start_on and m.period_end_on <= y.period_end_on
+        and y.period_start_on <= m.period_start_on and y.period_end_on >= m.period_end_on
     where y.origin_code = 'own' and y.is_flow and y.period_type_code = 'financial_year'
         and m.origin_code = 'own' and m.period_type_code = 'month' and m.is_period_complete and not m.is_provisional
         and m.numerator is not null
@@ -55,7 +55,7 @@ profiled as (
     from (select distinct series_key, kpi_id, level_code, level_key, year_start_on, year_end_on from gapless) as y
     inner join profile as p
         on y.kpi_id = p.kpi_id and y.level_code = p.level_code and y.level_key = p.level_key
-        and p.month_on >= y.year_start_on and p.month_on <= y.year_end_on
+        and y.year_start_on <= p.month_on and y.year_end_on >= p.month_on
     group by y.series_key, y.year_start_on
     having count(*) = 12
 ),

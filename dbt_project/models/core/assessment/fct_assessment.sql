@@ -72,7 +72,7 @@ select
     s.is_total_mismatch,
     s.is_supplied_invalid,
     coalesce(
-        s.score_origin_code = 'supplied' or coalesce(s.answered_count, item.answered_count) = s.member_count, false
+        s.score_basis_code <> 'prorated', coalesce(s.answered_count, item.answered_count) = s.member_count, false
     ) as is_complete,
     r.source_id,
     coalesce(e.organisation_id, r.organisation_id) as organisation_id,
