@@ -43,7 +43,7 @@ def show(region: Region) -> RenderableType:
     for source in region.sources:
         loaded, last, paused_count, refused, held = known.get(source.id, (0, None, 0, 0, 0))
         table.add_row(
-            *(source.id, source.kind, str(last)[:10] if last else "never"),
+            *(source.id, source.kind, str(last)[:10] if last else "not stated" if loaded else "never"),
             *(str(n) if n else "" for n in (loaded, paused_count, refused, held)),
         )
     return Group(table, Text(), _release_line(region))
