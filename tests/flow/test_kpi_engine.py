@@ -304,7 +304,7 @@ def figure(connection: duckdb.DuckDBPyConnection, table: str = "kpi.fct_kpi", **
     return dict(zip(names, rows[0], strict=True))
 
 
-def test_pitfall_1_a_rate_is_made_of_sums_and_never_an_average_of_rates(built: duckdb.DuckDBPyConnection) -> None:
+def test_pitfall_01_a_rate_is_made_of_sums_and_never_an_average_of_rates(built: duckdb.DuckDBPyConnection) -> None:
     month: dict[str, Any] = {"kpi_id": "OC-05", "period_type_code": "month", "period_start_on": date(2021, 1, 1)}
     assert figure(built, level_code="organisation", level_key="alpha", **month)["value"] == 100
     assert figure(built, level_code="organisation", level_key="beta", **month)["value"] == 0
@@ -367,7 +367,9 @@ def test_people_served_are_counted_once(
         assert {row[2] for row in found} == {"month", "quarter", "financial_year", "rolling12"}
 
 
-def test_pitfall_2_a_person_in_two_services_is_one_person_of_the_organisation(built: duckdb.DuckDBPyConnection) -> None:
+def test_pitfall_02_a_person_in_two_services_is_one_person_of_the_organisation(
+    built: duckdb.DuckDBPyConnection,
+) -> None:
     period: dict[str, Any] = {"kpi_id": "AV-05", "period_type_code": "financial_year"}
     period["period_start_on"] = date(2023, 4, 1)
     whole = figure(built, level_code="organisation", level_key="alpha", **period)["person_count"]
@@ -606,7 +608,7 @@ def test_no_person_is_published(built: duckdb.DuckDBPyConnection) -> None:
     assert columns and not [c for c in columns if c[1] in forbidden]
 
 
-def test_pitfall_2_a_stock_counts_at_the_end_and_is_never_added_up(built: duckdb.DuckDBPyConnection) -> None:
+def test_pitfall_02_a_stock_counts_at_the_end_and_is_never_added_up(built: duckdb.DuckDBPyConnection) -> None:
     waiting = {"kpi_id": "AC-04", "level_code": "organisation", "level_key": "alpha"}
     months = [
         figure(built, period_type_code="month", period_start_on=date(2024, m, 1), **waiting)["value"] for m in (1, 2, 3)

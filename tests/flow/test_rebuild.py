@@ -31,7 +31,7 @@ def in_two_steps(copy_of_sample: Callable[[str], Path], sample: Path) -> tuple[R
     return first, run(folder)
 
 
-def test_rebuilt_in_an_empty_folder_with_another_key_the_release_is_the_same(
+def test_pitfall_27_rebuilt_in_an_empty_folder_with_another_key_the_release_is_the_same(
     undisturbed: Run, in_two_steps: tuple[Run, Run]
 ) -> None:
     """The two regions have vault keys of their own: no published figure depends on a key."""

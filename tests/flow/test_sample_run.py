@@ -123,7 +123,7 @@ def test_a_month_that_is_sent_again_replaces_that_month_and_no_other(undisturbed
     assert sent["2025-06-30"] == sent["2025-09-30"] == "2025-10-01"
 
 
-def test_what_people_say_they_want_is_in_the_vault_alone(undisturbed: Run) -> None:
+def test_pitfall_25_what_people_say_they_want_is_in_the_vault_alone(undisturbed: Run) -> None:
     """Pitfall 25: the words are kept, and the warehouse knows only that there are some."""
     from orchestration.vault import Vault
 
