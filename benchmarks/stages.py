@@ -100,7 +100,11 @@ def _run(region: Path, name: str) -> list[Timing]:
     rows |= {"build": after["build"], "publish": after["publish"]}
     rows |= {stage.name: stage.facts["rows"] for stage in run.stages if stage.name == "land"}
     lines = [Timing(f"{name}: {s.name}", s.seconds, None, s.peak_mb, rows.get(s.name)) for s in run.stages]
-    return [*lines, Timing(f"**{name}: `trigpoint run`**", run.seconds, run.cpu_seconds, run.peak_mb, rows.get("land"))]
+    lines.append(Timing(f"**{name}: `trigpoint run`**", run.seconds, run.cpu_seconds, run.peak_mb, rows.get("land")))
+    # A large size takes long: what is known is told at once.
+    for line in lines:
+        sys.stderr.write(f"{line.stage}: {line.seconds:.1f} s, {line.peak_mb or 0:,.0f} MB, {line.rows or 0:,} rows\n")
+    return lines
 
 
 def _work(stage: str, region: Path, *arguments: str) -> dict[str, Any]:
