@@ -79,10 +79,10 @@ select
     r.timepoint_code,
     r.is_complete,
     -- From opening to sending, where both are known and it was sent within two hours.
-    case
+    cast(case
         when {{ seconds_between('r.started_at', 'r.submitted_at') }} between 0 and 7200
-            then {{ seconds_between('r.started_at', 'r.submitted_at') }}
-    end as answering_seconds,
+            then {{ ratio(seconds_between('r.started_at', 'r.submitted_at'), 3600) }}
+    end as decimal(9, 4)) as answering_hours,
     b.episode_key is not null as is_attached,
     coalesce(rating.rating_count, 0) > 0 as has_rating,
     coalesce(rating.rating_sum, 0) as rating_sum,
