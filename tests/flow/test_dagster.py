@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_the_sensor_asks_once_for_a_change(undisturbed: Run) -> None:
 
 
 def test_scheduler_and_sensor_run_the_job_to_the_same_release(
-    undisturbed: Run, copy_of_sample: Callable[[str], Path]
+    undisturbed: Run, copy_of_sample: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Through Dagster's own daemon, in processes of its own; the release schedule ticks every minute here."""
     folder = copy_of_sample("daemon")
@@ -82,22 +83,25 @@ def test_scheduler_and_sensor_run_the_job_to_the_same_release(
     prepare(region)
     home = dagster_home(region)
     environment = {**os.environ, "DAGSTER_HOME": str(home), "TRIGPOINT_REGION": str(path)}
-    daemon = subprocess.Popen(
-        [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-m", "orchestration.definitions"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    said = tmp_path / "daemon.log"
+    with said.open("wb") as log:
+        daemon = subprocess.Popen(
+            [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-m", "orchestration.definitions"],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
     try:
         with dg.DagsterInstance.from_config(str(home)) as instance:
             launched = _wait_for_success(instance)
+            statuses = Counter(str(run.status) for run in instance.get_runs())
     finally:
         daemon.terminate()
         try:
             daemon.wait(timeout=60)
         except subprocess.TimeoutExpired:
             daemon.kill()
-    assert launched == {"schedule", "sensor"}
+    assert launched == {"schedule", "sensor"}, f"{statuses}\n{said.read_text(encoding='utf-8')[-20_000:]}"
     made = latest(region)
     assert made is not None
     theirs, ours = content_of(made), content_of(undisturbed.outcome.release)
