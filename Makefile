@@ -29,7 +29,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.checks.sql
-	cd dbt_project && ../$(BIN)/sqlfluff lint models --processes 2
+	$(BIN)/python -m tests.checks.style
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.stages
