@@ -22,7 +22,16 @@ nux:
   enabled: false
 run_queue:
   max_concurrent_runs: 1
+run_monitoring:
+  enabled: true
+  max_runtime_seconds: 21600
+run_retries:
+  enabled: true
+  max_retries: 3
+  retry_on_asset_or_op_failure: false
 """
+"""One run at a time; what died without a word is started again, what hangs does not keep the queue for ever. A step
+that failed and said why is not tried again: its input would be the same."""
 
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

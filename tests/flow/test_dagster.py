@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from orchestration.automation import drop_state
 from orchestration.definitions import build_definitions
-from orchestration.region import Cadence, load_region
+from orchestration.region import Cadence, Region, load_region
 from orchestration.release import latest
 from orchestration.runner import dagster_home
 from orchestration.transform import ManifestError, manifest, prepare
@@ -72,7 +73,7 @@ def test_the_sensor_asks_once_for_a_change(undisturbed: Run) -> None:
     assert not again.run_requests
 
 
-def test_scheduler_and_sensor_run_the_job_to_the_same_release(
+def test_scheduler_and_sensor_run_the_job_to_the_same_release_though_a_worker_is_killed(
     undisturbed: Run, copy_of_sample: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Through Dagster's own daemon, in processes of its own; the release schedule ticks every minute here."""
@@ -93,19 +94,42 @@ def test_scheduler_and_sensor_run_the_job_to_the_same_release(
         )
     try:
         with dg.DagsterInstance.from_config(str(home)) as instance:
+            os.kill(_first_worker(region), signal.SIGKILL)
             launched = _wait_for_success(instance)
-            statuses = Counter(str(run.status) for run in instance.get_runs())
+            runs = list(instance.get_runs())
+            stories = "\n".join(_story(instance, run) for run in runs)
     finally:
         daemon.terminate()
         try:
             daemon.wait(timeout=60)
         except subprocess.TimeoutExpired:
             daemon.kill()
-    assert launched == {"schedule", "sensor"}, f"{statuses}\n{said.read_text(encoding='utf-8')[-20_000:]}"
+    assert any("dagster/retry_number" in run.tags for run in runs), stories
+    assert launched == {"schedule", "sensor"}, f"{stories}\n{said.read_text(encoding='utf-8')[-20_000:]}"
     made = latest(region)
     assert made is not None
     theirs, ours = content_of(made), content_of(undisturbed.outcome.release)
     assert theirs["tables"] == ours["tables"]
+
+
+def _first_worker(region: Region) -> int:
+    """The process of the first run, once it is landing deliveries."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    told = region.state_dir / "progress.jsonl"
+    while time.monotonic() < deadline:
+        if told.exists():
+            for line in told.read_text(encoding="utf-8").splitlines():
+                if (event := json.loads(line))["event"] == "landing":
+                    return int(event["pid"])
+        time.sleep(0.1)
+    raise AssertionError("no run began to land within the test's patience")
+
+
+def _story(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """How a run went, for whoever reads why the test failed."""
+    logged = instance.all_logs(run.run_id)
+    last = "".join(f"\n    {entry.user_message[:500]}" for entry in logged[-3:])
+    return f"{run.status} of {dict(run.tags)}{last}"
 
 
 def _wait_for_success(instance: dg.DagsterInstance) -> set[str]:
