@@ -15,6 +15,8 @@ from typing import Any
 
 from orchestration.region import Region
 
+_CONFIGURATION = "dagster.yaml"
+
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
@@ -61,12 +63,16 @@ class RunOutcome:
 
 def dagster_home(region: Region) -> Path:
     """Dagster's own state for a region: run history, schedules, sensor cursors."""
-    home = region.state_dir / "dagster"
+    home = _home(region)
     home.mkdir(parents=True, exist_ok=True)
-    path = home / "dagster.yaml"
+    path = home / _CONFIGURATION
     if not path.exists():
         path.write_text(_DAGSTER_YAML, encoding="utf-8")
     return home
+
+
+def _home(region: Region) -> Path:
+    return region.state_dir / "dagster"
 
 
 def run_main(
@@ -113,17 +119,21 @@ def _execute(region: Region, pipeline: Any) -> None:
 
     resource = Prepared(region_path=str(region.path))
     job = build_definitions(region, resources={"pipeline": resource}).resolve_job_def("main")
-    with _instance() as instance:
+    with _instance(region) as instance:
         result = job.execute_in_process(instance=instance, raise_on_error=False, run_config=_QUIET)
     if not result.success:
         raise _failure([event for event in result.all_events if event.is_step_failure])
 
 
-def _instance() -> Any:
+def _instance(region: Region) -> Any:
+    """Where Dagster keeps what it is told of a run: beside those of UI and scheduler, where there are any."""
     import dagster as dg
 
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
+    home = _home(region)
+    if (home / _CONFIGURATION).exists():
+        return dg.DagsterInstance.from_config(str(home))
     instance: Any = dg.DagsterInstance.ephemeral()
     # Nobody reads the events of an instance that ends with its run, and to keep them takes seconds.
     instance.event_log_storage.store_event = lambda _event: None

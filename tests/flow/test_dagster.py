@@ -14,11 +14,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from orchestration.assets import RELEASE_KEY
 from orchestration.automation import drop_state
 from orchestration.definitions import build_definitions
 from orchestration.region import Cadence, Region, load_region
 from orchestration.release import latest
-from orchestration.runner import dagster_home
+from orchestration.runner import dagster_home, run_main
 from orchestration.transform import ManifestError, manifest, prepare
 from tests.flow.conftest import Run
 from tests.flow.release_content import content_of
@@ -61,6 +62,16 @@ def test_a_stale_manifest_is_a_clear_error(undisturbed: Run, copy_of_sample: Cal
     region = load_region(copy_of_sample("unprepared") / "region.yml")
     with pytest.raises(ManifestError, match="trigpoint prepare"):
         manifest(region)
+
+
+def test_runs_from_the_command_line_are_told_to_the_dagster_of_the_region(undisturbed: Run) -> None:
+    home = dagster_home(undisturbed.region)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        before = {run.run_id for run in instance.get_runs()}
+        run_main(undisturbed.region)
+        told = [run for run in instance.get_runs() if run.run_id not in before]
+        assert [(run.job_name, run.status) for run in told] == [("main", dg.DagsterRunStatus.SUCCESS)]
+        assert instance.get_latest_materialization_event(RELEASE_KEY)
 
 
 def test_the_sensor_asks_once_for_a_change(undisturbed: Run) -> None:
