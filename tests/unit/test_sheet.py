@@ -180,8 +180,8 @@ def test_free_text_is_for_the_vault() -> None:
     """Pitfall 25: wishes, notes, hypotheses and what is to be done are free text in every entity."""
     free = {(e.name, c.name) for e in entities().values() for c in e.table.columns if c.role is Role.FREE_TEXT}
     assert free == {
-        ("supervision", "note"), ("culture", "comment"), ("review", "note"), ("goal", "statement"),
-        ("goal_review", "note"), ("objective", "private_label"), ("action", "title"),
+        ("supervision", "note"), ("culture", "comment"), ("review", "note"), ("appointment", "note"),
+        ("goal", "statement"), ("goal_review", "note"), ("objective", "private_label"), ("action", "title"),
         ("improvement_cycle", "hypothesis"),
     }  # fmt: skip
 
