@@ -8,7 +8,7 @@ supervision falls out, reviews and reports are late, and appointments are missed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -486,12 +486,17 @@ _IN_NEED = {
 
 def _population_in_need(provider: Provider) -> list[Row]:
     """The region's, from one who speaks for it, and of 2021 and 2023; Tidewell's own town is younger."""
+    rows: list[Row] = []
     if provider.id == _REGION_SPEAKER:
-        counts, of, area, years = _IN_NEED, "region", "Demo region", (2021, 2023)
+        for year in (2021, 2023):
+            rows += _in_need("region", "Demo region", year, _IN_NEED, 100)
     elif provider.id == "tidewell":
-        counts, of, area, years = {"age_band": _IN_NEED["age_band"]}, "organisation", "Tidewell town", (2022,)
-    else:
-        return []
+        rows += _in_need("organisation", "Tidewell town", 2022, {"age_band": _IN_NEED["age_band"]}, 40)
+    return rows
+
+
+def _in_need(of: str, area: str, year: int, counts: Mapping[str, Mapping[str, int]], percent: int) -> list[Row]:
+    """``percent`` of the counts; later groups grow by a little more a year."""
     return [
         {
             "population_of_code": of,
@@ -499,10 +504,9 @@ def _population_in_need(provider: Provider) -> list[Row]:
             "dimension_code": dimension,
             "group_code": group,
             "reference_year": year,
-            "person_count": count * (100 + at * (year - 2021)) // (100 if of == "region" else 40),
+            "person_count": count * (100 + at * (year - 2021)) * percent // 10_000,
             "origin": f"Regional needs survey {year}",
         }
-        for year in years
         for dimension, groups in counts.items()
         for at, (group, count) in enumerate(groups.items())
     ]

@@ -19,8 +19,8 @@ period as (
     from entity as e
     cross join {{ source('ops', 'run_context') }} as c
     inner join {{ ref('dim_period') }} as p
-        on p.calendar_code = {{ calendar_code(hud_start_month()) }} and p.period_type_code = 'financial_year'
-        and p.period_start_on <= c.as_of
+        on c.as_of >= p.period_start_on and p.calendar_code = {{ calendar_code(hud_start_month()) }}
+        and p.period_type_code = 'financial_year'
 ),
 
 spell as (
@@ -41,7 +41,7 @@ last_night as (
     from period as p
     inner join spell as s
         on p.level_code = s.level_code and p.level_key = s.level_key
-        and s.from_on <= p.counted_to_on and s.last_night_on >= p.period_start_on
+        and p.counted_to_on >= s.from_on and p.period_start_on <= s.last_night_on
     group by
         p.level_code, p.level_key, p.calendar_code, p.period_type_code, p.period_start_on, p.period_end_on,
         s.counted_person_key
@@ -55,7 +55,7 @@ counted as (
     from last_night as n
     inner join spell as s
         on n.level_code = s.level_code and n.level_key = s.level_key and n.counted_person_key = s.counted_person_key
-        and s.from_on <= n.last_on and s.last_night_on >= {{ add_days('n.last_on', -365) }}
+        and n.last_on >= s.from_on and {{ add_days('n.last_on', -365) }} <= s.last_night_on
     group by
         n.level_code, n.level_key, n.calendar_code, n.period_type_code, n.period_start_on, n.period_end_on,
         n.counted_person_key, n.last_on
@@ -95,7 +95,7 @@ select
     {{ provenance('e') }}
 from counted as c
 inner join sheltered as e
-    on c.level_code = e.level_code and c.counted_person_key = e.counted_person_key and e.start_on <= c.last_on
+    on c.level_code = e.level_code and c.counted_person_key = e.counted_person_key and c.last_on >= e.start_on
 qualify row_number() over (
     partition by c.level_code, c.level_key, c.period_type_code, c.period_start_on, c.counted_person_key
     order by e.start_on desc nulls last, e.episode_key desc nulls last

@@ -29,8 +29,8 @@ population as (
         p.level_code as population_of_code
     from everyone as e
     inner join {{ ref('fct_reference_population') }} as p
-        on p.reference_year <= year(e.period_end_on)
-        and ((p.level_code = e.level_code and p.level_key = e.level_key) or p.level_code = 'region')
+        on year(e.period_end_on) >= p.reference_year
+        and ((e.level_code = p.level_code and e.level_key = p.level_key) or p.level_code = 'region')
     qualify dense_rank() over (
         partition by e.level_code, e.level_key, e.period_start_on, p.slice_code
         order by case when p.level_code = e.level_code then 0 else 1 end asc nulls last, p.reference_year desc nulls last
