@@ -47,6 +47,8 @@ step as (
         sum(other_step) as other_step
     from edge
     group by level_code, level_key, counted_person_key, edge_on
+    -- Where one stay ends on the day on which another begins, nothing changes: of a month of nights two edges are left.
+    having sum(shelter_step) <> 0 or sum(other_step) <> 0
 ),
 
 swept as (
