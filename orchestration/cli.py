@@ -120,7 +120,7 @@ def init(directory: Annotated[Path, typer.Argument(help="Folder to make.")]) -> 
 def sheet_template(
     to: Annotated[Path, typer.Argument(help="Workbook to write.")] = Path("sheets.xlsx"),
 ) -> None:
-    """Write the workbook for staff, money, reviews, goals, plans and targets; filled in, it needs no mapping."""
+    """Write the workbook for staff, money, reviews, appointments, goals and plans; filled in, it needs no mapping."""
     from orchestration.scaffold import sheet_codes
     from sources.management.template import write_template
 
