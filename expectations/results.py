@@ -111,7 +111,7 @@ class CheckContext:
     suites_dir: Path = SUITES_DIR
     scratch_dir: Path | None = None
     """Where DuckDB may spill; None: the system's temporary folder."""
-    memory_limit: str = "2GB"
+    memory_limit: str = "1GB"
     warning_cap: int = 10_000
     """Rows listed per warning and delivery (results always carry the true count)."""
     refused_cap: int = 10_000
