@@ -97,6 +97,7 @@ PUBLISHED: Row = {
     "value_status": "rounded",
     "source_id": "atlas",
     "publication_code": "housing_atlas",
+    "method_version": "2",
     "comparability_code": "similar",
     "measure_id": "exits",
     "published_level_code": "national",
@@ -138,6 +139,8 @@ def published(
     places: Sequence[Row] = (),
     grades: Sequence[Row] = (),
     beside: Sequence[Row] = (),
+    quality: Sequence[Row] = (),
+    external: Sequence[Row] = (),
 ) -> duckdb.DuckDBPyConnection:
     """A connection to tables that hold these rows."""
     connection = duckdb.connect()
@@ -148,6 +151,8 @@ def published(
         "pub_benchmark": places,
         "pub_data_quality": grades,
         "pub_external_comparison": beside,
+        "pub_kpi_quality": quality,
+        "pub_benchmark_external": external,
     }
     for table, listed in rows.items():
         columns = _columns()[table]

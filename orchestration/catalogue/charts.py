@@ -30,6 +30,7 @@ MARKS = {
     "suppressed": ("square", 2.6),
     "no_data": ("cross", 2.6),
     "not_computed": ("dash", 2.8),
+    "not_published": ("cross", 2.6),
 }
 """What is marked → (shape, radius)."""
 

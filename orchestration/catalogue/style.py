@@ -57,7 +57,7 @@ svg .name text{fill:var(--text)}
 .mark.improvement{fill:var(--blue);stroke:var(--blue)}
 .mark.concern{fill:var(--orange);stroke:var(--orange)}
 .mark.high,.mark.low{fill:var(--purple);stroke:var(--purple)}
-.mark.suppressed,.mark.no_data,.mark.not_computed{fill:none;stroke:var(--grey)}
+.mark.suppressed,.mark.no_data,.mark.not_computed,.mark.not_published{fill:none;stroke:var(--grey)}
 .mark.hollow{fill:var(--ground)}
 .key{width:.9rem;height:.9rem;vertical-align:-.1em;margin-right:.35rem}
 .legend{list-style:none;padding:0;margin:.25rem 0;display:flex;flex-wrap:wrap;gap:.15rem 1rem;font-size:.9rem;
