@@ -38,8 +38,8 @@ class Names:
     taken: dict[str, str] = field(default_factory=dict)
 
     def of(self, kind: str, id: str, text: str = "") -> str:
-        """A name of letters, digits, dots and dashes; the same for the same thing, another for another. ``text`` is what
-        the name is made of where it is not the id."""
+        """A name of letters, digits, dots and dashes; the same for the same thing, another for another. ``text`` is
+        what the name is made of where it is not the id."""
         key = f"{kind}\0{id}"
         if key not in self.taken:
             base = f"{kind}-{re.sub(r'[^a-z0-9.]+', '-', (text or id).lower()).strip('-.')[:60] or 'x'}"

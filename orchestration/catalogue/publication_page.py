@@ -60,8 +60,9 @@ def publication_page(publication: Publication, kpis: Sequence[Kpi], names: Names
 
 def title_of(publication: Publication) -> str:
     """The measure, with the group of people that it is of."""
-    group = publication.key[4]
-    return publication.measure.name + ("" if group == EVERYBODY else f", {words.group(group)}")
+    kind, group = publication.key[3:5]
+    of = "" if group == EVERYBODY else f", {words.plain(kind)} {words.group(group)}"
+    return publication.measure.name + of
 
 
 def _glance(publication: Publication) -> str:
@@ -75,7 +76,7 @@ def _glance(publication: Publication) -> str:
         if chart is not None:
             items.append((f"Signal, {escape(chart.level_name)}", variation_cell(chart), escape(words.period_of(chart))))
     for level in publication.levels:
-        if level.compared:
+        if any(c.place for c in level.compared):
             shown = [c for c in level.compared if c.figure.is_shown]
             outside = sum((c.place.get("funnel_band_code") or "").endswith("998") for c in shown)
             has_funnel = any(c.place.get("funnel_band_code") for c in shown)
@@ -92,12 +93,16 @@ def _level_sections(publication: Publication, level: Level, names: Names) -> lis
     found = []
     name = names.of("level", level.code)
     if level.compared:
+        is_comparable = any(c.place for c in level.compared)
         ordered = words.ranked(measure, level.compared)
         rest = [c for c in level.compared if not c.figure.is_shown]
         numbers = {c.figure.level_key: index for index, c in enumerate([*ordered, *rest], 1)}
-        pictures = comparison(measure, level.compared, numbers, whose=plural, name=f"{name}-")
         table = _table(measure, level, [*ordered, *rest], numbers)
-        found.append((name, f"{plural.capitalize()} beside each other", pictures + table + too_few(ordered)))
+        if is_comparable:
+            pictures = comparison(measure, level.compared, numbers, whose=plural, name=f"{name}-")
+            found.append((name, f"{plural.capitalize()} beside each other", pictures + table + too_few(ordered)))
+        else:
+            found.append((name, f"Latest figures of the {plural}", f"<p>{words.NOT_COMPARED}</p>{table}"))
     if level.series != publication.national and any(len(series) > 1 for series in level.series):
         small = each(measure, level.series)
         is_long = small and len(level.series) > FEW

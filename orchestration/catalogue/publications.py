@@ -142,8 +142,8 @@ def _figure(row: Row) -> Figure:
         level_code=row["level_code"],
         level_key=row["organisation_code"],
         level_name=row["organisation_name"],
-        slice_code=row["slice_type_code"],
-        slice_value=row["slice_code"],
+        slice_code=EVERYBODY,  # of whom a page is, its title says
+        slice_value=EVERYBODY,
         period_type_code=row["period_type_code"],
         period_start_on=row["period_start_on"],
         period_end_on=row["period_end_on"],

@@ -87,9 +87,8 @@ CATEGORIES = {
 }
 _SUFFIXES = {"percent": "\N{NO-BREAK SPACE}%", "days": " days", "hours": " hours", "fte": " FTE", "points": " points",
              "per_1000": " per 1,000", "per_10000": " per 10,000", "per_100000": " per 100,000"}  # fmt: skip
+NOT_COMPARED = "Counts grow with the size of those who are counted, so that nobody is ranked or judged by them."
 PUBLISHED_CHART = "XmR, for months and quarters; a published series is over, so that its limits come of all its points"
-_LEVELS = {"region": "regions", "provider": "providers", "organisation": "organisations", "authority": "authorities",
-           "national": "nation"}  # fmt: skip
 _PERIODS = {"month": "Monthly", "quarter": "Quarterly", "financial_year": "Yearly", "calendar_year": "Yearly",
             "rolling12": "Twelve-month"}  # fmt: skip
 _ENTITIES = {"organisation": "organisation", "funder": "funder", "programme": "programme", "source": "source",
@@ -124,8 +123,11 @@ def entity(level_code: str) -> str:
 
 
 def level(code: str) -> str:
-    """What the organisations of a publication's level are called together."""
-    return _LEVELS.get(code, f"organisations at level {plain(code)}")
+    """What the organisations of a publication's level are called together: the code, in plural."""
+    name = plain(code)
+    if code == "national":
+        return "nation"
+    return f"{name[:-1]}ies" if re.search("[^aeiou]y$", name) else name if name.endswith("s") else f"{name}s"
 
 
 def quantity(value: float, unit: str, slice_value: str = "all") -> str:

@@ -1,29 +1,8 @@
 -- Quality of the data behind each KPI of an organisation, part by part; the weakest part is the grade. Records: of those
 -- delivered in the tables that the KPI's facts are made of, the share without an open defect. Elements: the values on
 -- which the KPI's measures turn (ref_dq_element_use), from the figures of data quality as they are published.
-with kpi_table as (
-    {%- set known = {} %}
-    {%- for kpi in kpi_definitions() if 'organisation' in kpi.levels %}
-    {%- for table in kpi_raw_tables(kpi, known) %}
-    select {{ kpi_constants(kpi) }}, '{{ table.split('__')[0] }}' as kind, '{{ table.split('__')[1] }}' as table_name
-    union all
-    {%- endfor %}
-    {%- endfor %}
-    select cast(null as string), cast(null as int), '', ''
-),
-
-kpi_measure as (
-    {%- for kpi in kpi_definitions() if 'organisation' in kpi.levels %}
-    {%- for measure in kpi_measures_of(kpi) %}
-    select {{ kpi_constants(kpi) }}, '{{ measure.name }}' as measure_name
-    union all
-    {%- endfor %}
-    {%- endfor %}
-    select cast(null as string), cast(null as int), ''
-),
-
 -- What is current of a source: its latest full delivery and those after it, or all where none is full.
-delivered as (
+with delivered as (
     select
         d.delivery_id,
         d.source_id,
@@ -109,20 +88,27 @@ element as (
     ) = 1
 ),
 
+figured as (
+    select distinct kpi_id, version, level_key as organisation_id
+    from {{ ref('pub_kpi_timeseries') }}
+    where level_code = 'organisation'
+),
+
 part as (
     select
         k.kpi_id,
         k.version,
         s.organisation_id,
         'records' as part_code,
-        concat(s.kind, '.', s.table_name) as subject_code,
+        k.input_name as subject_code,
         replace(s.table_name, '_', ' ') as subject_name,
         cast(null as string) as reason,
         s.share_pct,
         cast(null as date) as period_start_on,
         cast(null as date) as period_end_on
-    from kpi_table as k
-    inner join sound as s on k.kind = s.kind and k.table_name = s.table_name
+    from {{ ref('kpi_input') }} as k
+    inner join sound as s on k.input_name = concat(s.kind, '.', s.table_name)
+    where k.input_code = 'table'
     union all
     select
         k.kpi_id,
@@ -135,9 +121,10 @@ part as (
         min(e.share_pct) as share_pct,
         min(e.period_start_on) as period_start_on,
         min(e.period_end_on) as period_end_on
-    from kpi_measure as k
-    inner join {{ ref('ref_dq_element_use') }} as u on k.measure_name = u.measure_name
+    from {{ ref('kpi_input') }} as k
+    inner join {{ ref('ref_dq_element_use') }} as u on k.input_name = u.measure_name
     inner join element as e on u.element_code = e.element_code
+    where k.input_code = 'measure'
     group by k.kpi_id, k.version, e.organisation_id, e.element_code
 ),
 
@@ -170,3 +157,4 @@ select
     {{ quality_grade('r.kpi_share_pct') }} as grade_code
 from ranked as r
 inner join {{ source('ops', 'organisation') }} as o on r.organisation_id = o.organisation_id
+inner join figured as f on r.kpi_id = f.kpi_id and r.version = f.version and r.organisation_id = f.organisation_id
