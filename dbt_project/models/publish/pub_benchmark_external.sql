@@ -1,18 +1,18 @@
 -- Figures that others published, as they published them: what they hid stays hidden, with its status. Beside them stand
 -- where each lies on the chart of its series and among the others of its level; of a figure that two sources bring, only
 -- the one that counts there has these.
-with measure as (
-    select source_id, measure_id, publication_name, publication_source, licence
-    from {{ source('ops', 'indicator_measure') }}
-),
-
-{#- How the long list of series calls what a published figure is (benchmark_series). #}
+{#- How the long list of series calls what a published figure is (benchmark_series). -#}
 {%- set same = {
     'publication_code': 'publication_code', 'measure_id': 'measure_id', 'method_version': 'method_version',
     'level_code': 'level_code', 'organisation_code': 'level_key', 'slice_type_code': 'slice_code',
     'slice_code': 'slice_value', 'period_type_code': 'period_type_code', 'period_start_on': 'period_start_on',
     'period_end_on': 'period_end_on'
 } %}
+with measure as (
+    select source_id, measure_id, publication_name, publication_source, licence
+    from {{ source('ops', 'indicator_measure') }}
+),
+
 figure as (
     select
         e.*,
