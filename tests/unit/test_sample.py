@@ -131,7 +131,7 @@ def test_a_region_is_the_same_on_every_machine_and_another_seed_is_another(regio
     assert {name for name, digest in _digests(region.root).items() if files.get(name) == digest} == {"region.yml"}
 
 
-GOLDEN = "01a4265cf416befda04b2a0819efe28b9fd03cdc2287d6719f7dafd1cb8e34c5"
+GOLDEN = "61fa11e63806bb8154c09ef693005b8f3dec4dfef2292f8ce7d46b8083f58114"
 
 
 def test_a_region_is_never_overwritten(region: Written) -> None:
