@@ -32,7 +32,7 @@ from orchestration.catalogue.publications import NATIONAL, key_of
 from orchestration.catalogue.scale import number
 from orchestration.catalogue.sections import comparison, each, too_few, trends
 from orchestration.catalogue.style import STYLE
-from orchestration.html_page import document, escape, html_row, html_table
+from orchestration.html_page import document, escape
 
 
 def kpi_page(
@@ -174,19 +174,23 @@ def _targets(figures: KpiFigures) -> str:
     if not figures.targets:
         return "<p>No target is set for this indicator.</p>"
     kpi = figures.kpi
-    rows = "".join(
-        html_row(
-            ("Whose", escape(f.level_name if f.level_code != "region" else f"{f.level_name} (region)")),
-            ("Period", escape(words.period_of(f))),
-            ("Value", value_cell(f, kpi)),
-            ("Target", target_value_cell(f, kpi)),
-            ("Gap", gap_cell(f, kpi)),
-            ("Judgement", judgement_cell(f, kpi)),
+    rows = [
+        (
+            "",
+            [
+                ("Whose", escape(f.level_name if f.level_code != "region" else f"{f.level_name} (region)")),
+                ("Period", escape(words.period_of(f))),
+                ("Value", value_cell(f, kpi)),
+                ("Target", target_value_cell(f, kpi)),
+                ("Gap", gap_cell(f, kpi)),
+                ("Judgement", judgement_cell(f, kpi)),
+                ("Quality", quality_cell(quality) if (quality := figures.quality.get(f.level_key)) else ""),
+            ],
         )
         for f in figures.targets
-    )
-    table = html_table("Distance to target", ("Whose", "Period", "Value", "Target", "Gap", "Judgement"), rows)
-    return f"{table}<p>A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown.</p>"
+    ]
+    table = filled_table("Distance to target", rows)
+    return f"{table}<p>{words.TARGETS}</p>"
 
 
 def _quality(figures: KpiFigures, names: Names) -> str:
