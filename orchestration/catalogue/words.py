@@ -88,8 +88,8 @@ CATEGORIES = {
 _SUFFIXES = {"percent": "\N{NO-BREAK SPACE}%", "days": " days", "hours": " hours", "fte": " FTE", "points": " points",
              "per_1000": " per 1,000", "per_10000": " per 10,000", "per_100000": " per 100,000"}  # fmt: skip
 TARGETS = (
-    "A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown. Where the quality of the "
-    "data is D, neither a target met nor one missed says much."
+    "A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown. Where the quality of "
+    "the data is D, neither a target met nor one missed says much."
 )
 NOT_COMPARED = "Counts grow with the size of those who are counted, so that nobody is ranked or judged by them."
 PUBLISHED_CHART = "XmR, for months and quarters; a published series is over, so that its limits come of all its points"
