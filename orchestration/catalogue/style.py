@@ -69,8 +69,8 @@ td .concern,dd .concern{color:var(--orange)}
 td .high,td .low,dd .high,dd .low{color:var(--purple)}
 td[data-label=Value],td[data-label=Latest]{white-space:nowrap;font-variant-numeric:tabular-nums}
 td small{color:var(--quiet);white-space:normal}
-@media (min-width:44.01rem){td[data-label=Value] small,td[data-label="95 % interval"],td[data-label="Rounding leaves"]
-{white-space:nowrap}td[data-label=Quality]{min-width:8.5rem}}
+@media (min-width:44.01rem){td[data-label=Value] small,td[data-label=Quartile] small,td[data-label="95 % interval"],
+td[data-label="Rounding leaves"]{white-space:nowrap}td[data-label=Quality]{min-width:8.5rem}}
 tr:target{background:var(--band)}
 details{margin:.5rem 0}
 summary{cursor:pointer;color:var(--link);padding:.3rem 0}

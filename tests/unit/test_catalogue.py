@@ -308,6 +308,7 @@ def test_a_grade_is_of_the_kpi_and_says_on_what_it_rests() -> None:
     assert ash is not None
     assert "<span>D<br><small>Destination 83\N{NO-BREAK SPACE}%</small></span>" in ash[0]
     assert "<strong>1 × A, 1 × D</strong>" in exits and "<strong>1 × A</strong>" in referrals
+    assert "Destination 83" in told["organisation-ash.html"]
     assert "exit (hmis csv)" in exits and "Destination (the destination is what is counted)" in exits
     assert "Destination" not in referrals[referrals.index('<h2 id="quality">') :]
     assert 'id="quality"' not in page(compared(), places=places())
