@@ -53,6 +53,7 @@ ROLLED = ("fct_system_entry", "fct_system_exit", "fct_return", "fct_income_chang
 MONTHLY = {
     "fct_occupancy": 1, "fct_staffing": 2, "fct_finance": 1, "fct_supervision": 5, "fct_training": 5,
     "fct_culture_response": 2, "bridge_award_objective": 1, "fct_action": 1, "fct_award_month": 1,
+    "fct_funder_report": 1,
 }  # fmt: skip
 """Facts by service and month → rows of each."""
 

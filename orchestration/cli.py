@@ -36,6 +36,8 @@ instrument_app = typer.Typer(no_args_is_help=True, help="Outcome instruments: ho
 app.add_typer(instrument_app, name="instrument")
 kpi_app = typer.Typer(no_args_is_help=True, help="The KPI catalogue: definitions, and the checks that each carries.")
 app.add_typer(kpi_app, name="kpi")
+crosswalk_app = typer.Typer(no_args_is_help=True, help="Crosswalks between frameworks of outcomes, and their ledger.")
+app.add_typer(crosswalk_app, name="crosswalk")
 report_app = typer.Typer(no_args_is_help=True, help="Reports that funders ask for. They hold small numbers of people.")
 app.add_typer(report_app, name="report")
 
@@ -118,7 +120,7 @@ def init(directory: Annotated[Path, typer.Argument(help="Folder to make.")]) -> 
 def sheet_template(
     to: Annotated[Path, typer.Argument(help="Workbook to write.")] = Path("sheets.xlsx"),
 ) -> None:
-    """Write the workbook for staff, money, reviews, goals, plans and targets; filled in, it needs no mapping."""
+    """Write the workbook for staff, money, reviews, appointments, goals and plans; filled in, it needs no mapping."""
     from orchestration.scaffold import sheet_codes
     from sources.management.template import write_template
 
@@ -354,6 +356,33 @@ def kpi_record() -> None:
     for name in added:
         out.print(f"recorded  {name}")
     out.print(f"{len(added)} definitions added")
+
+
+@crosswalk_app.command("check")
+def crosswalk_check() -> None:
+    """Check frameworks and crosswalks, and every mapping against the ledger. Exit code 1 if anything is wrong."""
+    from orchestration.frameworks import problems
+
+    found = problems()
+    for problem in found:
+        err.print(f"[red]error[/red] {escape(problem)}")
+    if found:
+        raise typer.Exit(1)
+    out.print("frameworks and crosswalks are sound, and every mapping is as it was released")
+
+
+@crosswalk_app.command("record")
+def crosswalk_record() -> None:
+    """Add new mappings, and the closing of old ones, to the ledger; commit it with them."""
+    from orchestration.frameworks import record
+
+    try:
+        added = record()
+    except ValueError as error:
+        for problem in str(error).splitlines():
+            err.print(f"[red]error[/red] {escape(problem)}")
+        raise typer.Exit(2) from None
+    out.print(f"{added} mappings added")
 
 
 @app.command()

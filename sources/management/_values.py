@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
 
+from sources.identifiers import VALID, nhs_number_status, ssn_status
 from sources.management._entities import Kind
 from sources.management._mapping import TableMapping
 
@@ -29,6 +30,10 @@ _BLANKS = re.compile(r"[\s\u00a0]+")
 
 _NAME_LIKE = re.compile(r"@|[^\W\d_]{2,}[,.]?\s+[^\W\d_]{2,}")
 """An address, or two words of letters: what stands where a reference should is a person's name."""
+_NHS_WRITTEN = re.compile(r"\d{3}[ -]\d{3}[ -]\d{4}")
+_SSN_WRITTEN = re.compile(r"\d{3}-\d{2}-\d{4}")
+_NO_CHANCE = 6
+"""One number in eleven passes the check digit by chance; six of six, one time in 1.8 million."""
 
 
 def normaliser(kind: Kind, mapping: TableMapping, column: str) -> Callable[[str], str | None]:
@@ -83,6 +88,19 @@ def number_text(text: str, decimal: str) -> str:
 def looks_like_a_name(text: str) -> bool:
     """Whether a text that should be a reference is a name or an address."""
     return bool(_NAME_LIKE.search(text))
+
+
+def national_ids(texts: Collection[str]) -> frozenset[str]:
+    """Those of a column's distinct references that are national ids: a number written as one is (``943 476 5919``,
+    ``123-45-6789``), and all of them where every one passes the check digit of an NHS number, which is no chance."""
+    if len(texts) >= _NO_CHANCE and all(nhs_number_status(text)[1] == VALID for text in texts):
+        return frozenset(texts)
+    return frozenset(
+        text
+        for text in texts
+        if (_NHS_WRITTEN.fullmatch(text) and nhs_number_status(text)[1] == VALID)
+        or (_SSN_WRITTEN.fullmatch(text) and ssn_status(text)[1] == VALID)
+    )
 
 
 def _day(text: str, order: str | None) -> date | None:

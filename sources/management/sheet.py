@@ -37,7 +37,7 @@ from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.management._entities import Entity, Kind, entities
 from sources.management._mapping import SheetMapping, TableMapping, check_mapping, parse_mapping
-from sources.management._values import looks_like_a_name, normaliser
+from sources.management._values import looks_like_a_name, national_ids, normaliser
 from sources.spec import MASK, DeliveryFacts, Regime, Table
 from sources.survey._long import stated_in_name
 from sources.survey._privacy import is_sensitive_name, readable
@@ -345,15 +345,18 @@ def _made_private(rows: pa.Table, column: str, decider: str, codes: frozenset[st
 
 
 def _rejects(rows: pa.Table, found: Found) -> tuple[Any, list[Reject]]:
-    """Which rows refer to somebody by name, and a reject for each."""
+    """Which rows refer to somebody by name or by a national id, and a reject for each."""
     bad = np.zeros(rows.num_rows, bool)
     rejects: list[Reject] = []
     for name, kind in found.entity.kinds.items():
         if kind is not Kind.REFERENCE:
             continue
-        for at, text in enumerate(rows[name].to_pylist()):
-            if text and not bad[at] and looks_like_a_name(text):
+        texts = rows[name].to_pylist()
+        ids = national_ids({text for text in texts if text})
+        for at, text in enumerate(texts):
+            if text and not bad[at] and (text in ids or looks_like_a_name(text)):
                 bad[at] = True
+                what = "a national id" if text in ids else "a name or an address"
                 rejects.append(
                     Reject(
                         found.entity.name,
@@ -361,8 +364,8 @@ def _rejects(rows: pa.Table, found: Found) -> tuple[Any, list[Reject]]:
                         rows["_row_number"][at].as_py(),
                         rows["_line"][at].as_py(),
                         "identifying_code",
-                        f"{name} holds a name or an address in place of a code.",
-                        "Give the number or code that your system uses, never a name.",
+                        f"{name} holds {what} in place of a code.",
+                        "Give the number or code that your own system uses, never a name or a national id.",
                         name,
                         _raw(rows, found.entity, at),
                     )

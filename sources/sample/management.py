@@ -1,13 +1,14 @@
-"""How the region's organisations run: staff, money, reviews, goals, plans, targets, and what is done about them.
+"""How the region's organisations run: staff, money, reviews, appointments, goals, plans, targets, and what is done
+about them.
 
 What belongs here: the rows of each entity and their relations (where an organisation gets worse, posts stay empty,
-supervision falls out and reviews are late). What does not: files (``management_files``) and planted defects
-(``management_defects``).
+supervision falls out, reviews and reports are late, and appointments are missed). What does not: files
+(``management_files``) and planted defects (``management_defects``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -29,6 +30,10 @@ Row = dict[str, Value]
 _MOST_STAYS = 160
 """Stays of a provider with reviews and goals, at most."""
 _REVIEW_EVERY = 84
+_APPOINTMENT_EVERY = 21
+_REPORT_EVERY = 91
+_REGION_SPEAKER = "harbour"
+"""Who sends the population of the whole region."""
 _FRIENDS = 12
 """Names that occur in what people say."""
 _ROLES = (("case_worker", 3, 6), ("support_worker", 1, 4), ("manager", 1, 1))
@@ -86,19 +91,45 @@ class Management:
             **_plan(draws, self.provider, self.ledger),
         }
         self.rows["outcome_link"] = _outcome_links(self.rows["goal"])
+        # Draws of their own, so that what was there before them stays as it is.
+        self.rows["appointment"] = self._appointments(Draws(self.ledger.seed, "appointments", self.provider.id))
+        self.rows["funder_report"] = _reports(
+            Draws(self.ledger.seed, "reports", self.provider.id), self.provider, self.ledger
+        )
+        self.rows["reference_population"] = _population_in_need(self.provider)
+
+    def _appointments(self, draws: Draws) -> list[Row]:
+        """Every three weeks of a stay; the booking system knows person and service, not the stay."""
+        rows: list[Row] = []
+        for person, _episode, entry, until, _has_left, service in self._chosen(draws):
+            for planned in range(max(entry, FIRST_DAY) + 7, until + 1, _APPOINTMENT_EVERY):
+                came, ahead = draws.below(1000, 2).tolist()
+                code, cancelled = _came_of_it(came, planned, ahead, is_worse=_is_worse(self.provider, planned))
+                rows.append(
+                    {
+                        "service_code": service,
+                        "appointment_code": f"{self.provider.prefix}B{len(rows) + 1:06d}",
+                        "person_code": person,
+                        "appointed_on": iso(planned),
+                        "attendance_code": code,
+                        "cancelled_on": iso(cancelled) if cancelled is not None else None,
+                    }
+                )
+        return rows
 
     def _people(self, draws: Draws) -> dict[str, list[Row]]:
         reviews: list[Row] = []
         goals: list[Row] = []
         ratings: list[Row] = []
-        for person, episode, entry, until, has_left in self._chosen(draws):
+        for person, episode, entry, until, has_left, _service in self._chosen(draws):
             done = _reviews(draws, self.provider, reviews, person, episode, entry, until)
             self._goals(draws, goals, ratings, person, episode, entry, until if has_left else None, done)
         return {"review": reviews, "goal": goals, "goal_review": ratings}
 
-    def _chosen(self, draws: Draws) -> list[tuple[str, str, int, int, bool]]:
-        """Person, episode, first and last day, and whether the stay has ended, of stays that last some months."""
-        found: list[tuple[str, str, int, int, bool]] = []
+    def _chosen(self, draws: Draws) -> list[tuple[str, str, int, int, bool, str]]:
+        """Person, episode, first and last day, whether the stay has ended, and service, of stays that last some
+        months."""
+        found: list[tuple[str, str, int, int, bool, str]] = []
         for course in self._stays:
             e = course.enrolments
             until = np.minimum(e.exit, LAST_DAY)
@@ -107,7 +138,9 @@ class Management:
             people = person_ids(self.provider, e.person).texts(at).to_pylist()
             stays = enrolment_ids(self.provider, e.number).texts(at).to_pylist()
             for place, person, stay in zip(at.tolist(), people, stays, strict=True):
-                found.append((person, stay, int(e.entry[place]), int(until[place]), int(e.exit[place]) < NEVER))
+                service = self.provider.projects[int(e.project[place])].code
+                has_left = int(e.exit[place]) < NEVER
+                found.append((person, stay, int(e.entry[place]), int(until[place]), has_left, service))
         return found
 
     def _goals(
@@ -398,6 +431,85 @@ def _reviews(
 
 def _said(draw: int) -> str:
     return "yes" if draw < 740 else "no" if draw < 860 else "declined" if draw < 940 else "unknown"
+
+
+def _came_of_it(came: int, planned: int, ahead: int, *, is_worse: bool) -> tuple[str, int | None]:
+    """What came of an appointment, and the day of its cancellation."""
+    missed = 220 if is_worse else 110
+    if planned > LAST_DAY - 5:
+        return "booked", None
+    if came < missed:
+        return ("arrived_too_late" if came % 9 == 0 else "did_not_attend"), None
+    if came < missed + 40:
+        return "cancelled_by_person", planned - ahead % 5
+    if came < missed + 70:
+        return "cancelled_by_provider", planned - ahead % 8
+    return "attended", None
+
+
+def _reports(draws: Draws, provider: Provider, ledger: Ledger) -> list[Row]:
+    """A report a quarter of each award, due after its first months; the last of an award is the final one."""
+    rows: list[Row] = []
+    for award in awards_to(provider, ledger):
+        begins = int(award.awarded) + 30
+        ends = begins + award.months * 365 // 12
+        for number, due in enumerate(range(begins + _REPORT_EVERY, ends + 30, _REPORT_EVERY), start=1):
+            punctual, days, longer = draws.below(1000, 3).tolist()
+            extended = due + 28 if longer < 120 else None
+            last = extended or due
+            sent = last - days % 9 if punctual < (550 if _is_worse(provider, due) else 860) else last + 1 + days % 30
+            rows.append(
+                {
+                    "award_code": award.id,
+                    "report_code": f"R{number:02d}",
+                    "due_on": iso(due),
+                    "extended_due_on": iso(extended) if extended is not None else None,
+                    "submitted_on": iso(sent) if sent <= LAST_DAY else None,
+                }
+            )
+    return rows
+
+
+_IN_NEED = {
+    "sex": {"female": 3900, "male": 5900, "other": 200},
+    "disability": {"yes": 4700, "no": 5300},
+    "age_band": {
+        "0_17": 1900, "18_24": 1300, "25_34": 2000, "35_44": 1900, "45_54": 1500, "55_64": 900, "65_plus": 500,
+    },
+    "ethnicity": {
+        "white": 5200, "black": 1900, "hispanic": 1500, "asian": 500, "multiple": 400,
+        "american_indian_or_alaska_native": 200, "pacific_islander": 50, "unknown": 250,
+    },
+}  # fmt: skip
+"""People in need of the invented region, by group."""
+
+
+def _population_in_need(provider: Provider) -> list[Row]:
+    """The region's, from one who speaks for it, and of 2021 and 2023; Tidewell's own town is younger."""
+    rows: list[Row] = []
+    if provider.id == _REGION_SPEAKER:
+        for year in (2021, 2023):
+            rows += _in_need("region", "Demo region", year, _IN_NEED, 100)
+    elif provider.id == "tidewell":
+        rows += _in_need("organisation", "Tidewell town", 2022, {"age_band": _IN_NEED["age_band"]}, 40)
+    return rows
+
+
+def _in_need(of: str, area: str, year: int, counts: Mapping[str, Mapping[str, int]], percent: int) -> list[Row]:
+    """``percent`` of the counts; later groups grow by a little more a year."""
+    return [
+        {
+            "population_of_code": of,
+            "area": area,
+            "dimension_code": dimension,
+            "group_code": group,
+            "reference_year": year,
+            "person_count": count * (100 + at * (year - 2021)) * percent // 10_000,
+            "origin": f"Regional needs survey {year}",
+        }
+        for dimension, groups in counts.items()
+        for at, (group, count) in enumerate(groups.items())
+    ]
 
 
 _OBJECTIVES = (

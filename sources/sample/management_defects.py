@@ -23,7 +23,11 @@ _NOTHING_YET: dict[str, Row] = {
     "goal": {"goal_code": "G0", "person_code": "P0", "stated_on": "2025-09-01", "intent_code": "improve"},
     "goal_review": {"goal_code": "G0", "rated_on": "2025-09-19", "attainment_level": 0},
     "review": {"review_code": "R0", "person_code": "P0", "due_on": "2025-09-01"},
-}
+    "appointment": {
+        "appointment_code": "B0", "person_code": "P0", "appointed_on": "2025-09-01", "attendance_code": "attended",
+    },
+    "funder_report": {"award_code": "360G-none", "report_code": "R00", "due_on": "2025-06-30"},
+}  # fmt: skip
 """What a row is made like where nobody stayed long enough for one."""
 
 
@@ -99,12 +103,22 @@ def _harbour(p: Planting) -> None:
 
 
 def _fennimoor(p: Planting) -> None:
+    vague = p.like("appointment", appointment_code="FMB900001", attendance_code="rang in", cancelled_on=None)
+    p.plant("appointment", "invalid_code", "record", "attendance_code", vague)
+    silent = p.like(
+        "appointment", appointment_code="FMB900002", attendance_code="cancelled_by_person", cancelled_on=None
+    )
+    p.plant("appointment", "missing_cancellation_day", "warning", "cancelled_on", silent)
     late = p.like("target", 1, target_code="FM-late", kpi_id="AV-05", period_start_on="2024-04-01", set_on="2024-07-15")
     p.plant("target", "retrospective_target", "warning", "set_on", late)
     p.plant("target", "unknown_kpi", "warning", "kpi_id", p.like("target", 1, target_code="FM-none", kpi_id="OC-99"))
 
 
 def _millrace(p: Planting) -> None:
+    back = p.like("funder_report", report_code="R90", due_on="2025-06-30", extended_due_on="2025-06-01")
+    p.plant("funder_report", "extension_before_due", "warning", "extended_due_on", back)
+    undated = p.like("funder_report", report_code="R91", due_on=None, extended_due_on=None, submitted_on=None)
+    p.plant("funder_report", "missing_required_value", "record", "due_on", undated)
     part: Row = {**p.rows["outcome_link"][-1], "from_code": "S1", "from_level_code": "service", "to_code": "nhwo:NHWO1"}
     first = {**part, "set_code": "draft", "weight": Decimal("0.5")}
     second = {**part, "set_code": "draft", "weight": Decimal("0.4"), "to_code": "nhwo:NHWO2"}
@@ -126,6 +140,10 @@ def _norrowgate(p: Planting) -> None:
 
 
 def _tidewell(p: Planting) -> None:
+    fewer = p.like("reference_population", reference_year=2020, person_count=-4)
+    p.plant("reference_population", "negative_amount", "record", "person_count", fewer)
+    kept = p.like("appointment", appointment_code="TWB900001", attendance_code="attended", cancelled_on="2025-09-01")
+    p.plant("appointment", "cancelled_all_the_same", "warning", "attendance_code", kept)
     rated = p.like("goal_review", rated_on="2025-09-19", attainment_level=3)
     p.plant("goal_review", "out_of_range", "record", "attainment_level", rated)
     goal = p.like("goal", goal_code=f"{p.provider.prefix}G90001", status_code="given up")

@@ -71,7 +71,10 @@ STYLES: dict[str, Style] = {
     "kestrelby": Style(
         is_workbook=False,
         headers={"person_code": "Client", "episode_code": "Stay", "staff_code": "Payroll"},
-        words={"status_code": {"done": "Finished", "met": "Reached", "active": "Running"}},
+        words={
+            "status_code": {"done": "Finished", "met": "Reached", "active": "Running"},
+            "attendance_code": {"attended": "Seen", "did_not_attend": "DNA", "cancelled_by_person": "Client cancelled"},
+        },
     ),
 }  # fmt: skip
 

@@ -16,18 +16,20 @@ from tests.flow.release_content import content_of, warehouse_content
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("rebuild")]
 
-LATE = "harbour_hmis_2025-10-02_full.zip"
+LATE = ("harbour_hmis_2025-10-02_full.zip", "harbour_management_2025-10-01.xlsx")
+"""Of one provider: people and stays, and the appointments of people who were known before."""
 
 
 @pytest.fixture(scope="module")
 def in_two_steps(copy_of_sample: Callable[[str], Path], sample: Path) -> tuple[Run, Run]:
-    """A region that ran without one provider's newest delivery, and again when that had come."""
+    """A region that ran without one provider's newest deliveries, and again when they had come."""
     folder = copy_of_sample("two_steps")
-    held = next(folder.rglob(LATE))
-    arriving = held.relative_to(folder)
-    held.unlink()
+    arriving = [next(folder.rglob(name)).relative_to(folder) for name in LATE]
+    for held in arriving:
+        (folder / held).unlink()
     first = run(folder)
-    shutil.copy(sample / arriving, folder / arriving)
+    for come in arriving:
+        shutil.copy(sample / come, folder / come)
     return first, run(folder)
 
 

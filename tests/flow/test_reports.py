@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.report import ReportError, performance_report, system_measures
+from orchestration.report import ReportError, _text, performance_report, system_measures
 from orchestration.warehouse import connect
 from tests.flow.conftest import Run
 
@@ -87,6 +87,44 @@ def test_system_measures_are_of_every_homelessness_system(undisturbed: Run, tmp_
             assert cells[source, "1a", cell] <= cells[source, "1b", cell]
         assert cells[source, "1a", "C2"] <= cells[source, "1a", "C3"] <= sheltered[0]
     assert any(cells[source, "1a", "E2"] for source in sources)
+
+
+@pytest.mark.parametrize("year", [2022, 2023, 2024])
+def test_time_homeless_is_the_same_as_a_kpi_and_in_the_report(undisturbed: Run, tmp_path: Path, year: int) -> None:
+    """OC-14 and measure 1a, line 1: the same people, mean and median, to the last digit, for every sender."""
+    path = system_measures(undisturbed.region, date(year, 10, 1), date(year + 1, 9, 30), tmp_path)
+    with path.open(encoding="utf-8", newline="") as file:
+        report = {(r["source_id"], r["cell"]): r["value"] for r in csv.DictReader(file) if r["question"] == "1a"}
+    with connect(undisturbed.region.warehouse_path, read_only=True) as connection:
+        members = connection.execute(
+            "SELECT level_key || '_hmis', count(*), CAST(avg(homeless_days) AS DECIMAL(18, 4)), "
+            "CAST(median(homeless_days) AS DECIMAL(18, 4)) FROM kpi.fct_homeless_time "
+            "WHERE level_code = 'organisation' AND period_start_on = ? GROUP BY ALL",
+            [date(year, 10, 1)],
+        ).fetchall()
+        figures = dict(
+            connection.execute(
+                "SELECT level_key || '_hmis ' || kpi_id, CAST(value AS DECIMAL(18, 4)) FROM kpi.fct_kpi "
+                "WHERE kpi_id IN ('OC-14.mean', 'OC-14.median') AND level_code = 'organisation' "
+                "AND slice_code = 'all' AND period_start_on = ? AND status_code = 'computed'",
+                [date(year, 10, 1)],
+            ).fetchall()
+        )
+    written = {source: (cells["C2"], cells["E2"], cells["H2"]) for source, cells in _by_source(report).items()}
+    assert {source for source, cells in written.items() if cells[0] != "0"} == {source for source, *_ in members}
+    assert len(members) >= 3
+    for source, count, mean, median in members:
+        assert written[source] == (str(count), _text(mean), _text(median))
+        assert figures.get(f"{source} OC-14.mean", mean) == mean
+        assert figures.get(f"{source} OC-14.median", median) == median
+    assert year == START.year - 1 or len(figures) >= 6, "a first year, before which nobody delivered, has no figures"
+
+
+def _by_source(report: dict[tuple[str, str], str]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for (source, cell), value in report.items():
+        found.setdefault(source, {})[cell] = value
+    return found
 
 
 def _rows(path: Path) -> dict[str, list[str]]:

@@ -163,6 +163,29 @@ def test_system_performance_measures_are_the_expected_cells(
     )
 
 
+@pytest.mark.parametrize("year", [2017, 2018, 2020, 2021])
+def test_time_homeless_is_the_same_as_a_kpi_and_in_the_report(reference_region: Region, year: int) -> None:
+    """Real exports, whose stays overlap, are open, and are counted by nights: to the last digit, for every sender."""
+    period = {"spm_start": f"{year}-10-01", "spm_end": f"{year + 1}-09-30"}
+    query = compiled(reference_region, "spm", period)
+    with connect(reference_region.warehouse_path, read_only=True) as connection:
+        report = {
+            (source, cell): value
+            for source, question, cell, value in connection.execute(query).fetchall()
+            if question == "1a"
+        }
+        figures = connection.execute(
+            "SELECT level_key, kpi_id, denominator, CAST(value AS DECIMAL(18, 4)) FROM kpi.fct_kpi "
+            "WHERE kpi_id IN ('OC-14.mean', 'OC-14.median') AND level_code = 'organisation' AND slice_code = 'all' "
+            "AND period_start_on = ? AND status_code <> 'no_data'",
+            [period["spm_start"]],
+        ).fetchall()
+    assert sum(count for _source, _kpi, count, _value in figures) > 0
+    for source, kpi_id, count, value in figures:
+        cell = {"OC-14.mean": "E2", "OC-14.median": "H2"}[kpi_id]
+        assert (count, value) == (report[source, "C2"], report[source, cell]), (source, kpi_id)
+
+
 def _official(path: Path) -> tuple[Cells, dict[int, str]]:
     """Cells by row and column, counted from 1, and the names of the rows; Q5a alone has no header."""
     with path.open(encoding="utf-8-sig", newline="") as file:

@@ -59,6 +59,11 @@ PLACE = (
 SHEETS = {
     "input.in_case__staffing": ("service_key", [(2, "'known'"), (3, "'stranger'"), (4, "NULL")]),
     "input.in_case__review": ("service_key, source_person_key", [(2, "'known', 'known'"), (3, "NULL, 'stranger'")]),
+    "input.in_case__contact": (
+        "contact_kind_code, service_key, source_person_key",
+        [(2, "'appointment', 'known', 'known'"), (3, "'appointment', 'stranger', 'stranger'"),
+         (4, "'met', 'stranger', 'stranger'")],
+    ),
     "input.in_case__goal": ("source_person_key", [(2, "'known'")]),
     **{
         f"input.in_management__{entity}": ("service_key", [(2, "'known'")])
@@ -186,6 +191,8 @@ def test_what_sheets_refer_to_must_be_there(verdict: WarehouseVerdict) -> None:
     assert found == {
         ("staffing", "unknown_service", 3),
         ("review", "unknown_person", 3),
+        ("appointment", "unknown_service", 3),
+        ("appointment", "unknown_person", 3),
         ("target", "unknown_kpi", 3),
         ("target", "unknown_entity", 4),
         ("objective", "one_mission", 2),
@@ -228,11 +235,16 @@ PUBLISHED = KEY | {
 }  # fmt: skip
 TRUTH = {
     "numerator": "11", "denominator": "21", "value": "52e0", "statistic_code": "'proportion'",
-    "status_code": "'computed'",
+    "status_code": "'computed'", "is_current_definition": "true",
 }  # fmt: skip
 SUPPRESSED = {"numerator": "NULL", "numerator_status": "'suppressed'"}
 ALL_HIDDEN = {**SUPPRESSED, "value": "NULL", "value_status": "'suppressed'", "ci95_lower": "NULL", "ci95_upper": "NULL"}
-SERIES, FIGURES = "pub.pub_kpi_timeseries", "kpi.fct_kpi"
+SERIES, FIGURES, REACH = "pub.pub_kpi_timeseries", "kpi.fct_kpi", "pub.pub_equity_reach"
+REACHED = {
+    "level_code": "'region'", "level_key": "'demo'", "slice_code": "'sex'", "slice_value": "'nobody'",
+    "period_start_on": "DATE '2023-04-01'", "served_count": "0", "served_status": "'shown'",
+    "served_share_pct": "0e0", "reach_ratio": "0e0", "reach_ci95_lower": "0e0", "reach_ci95_upper": "1.5e0",
+}  # fmt: skip
 
 # How a figure is published, what is true of it, and the checks that must fail.
 FAULTS: dict[str, tuple[dict[str, str], dict[str, str], set[str]]] = {
@@ -287,6 +299,7 @@ def warehouse(faults: dict[str, tuple[dict[str, str], dict[str, str], set[str]]]
     _create(
         connection, "pub.pub_data_quality", [dict.fromkeys(PERCENTAGES, "99e0"), dict.fromkeys(PERCENTAGES, "NULL")]
     )
+    _create(connection, REACH, [REACHED])
     profile = {"is_active": "true", "suppress_from": "1", "suppress_to": "7", "round_to": "5"}
     _create(connection, "reference.ref_disclosure_profile", [profile])
     return connection
@@ -339,6 +352,36 @@ def test_each_fault_fails_its_checks_and_no_other() -> None:
     expected = Counter(check for _, _, checks in FAULTS.values() for check in checks)
     failed = {name: r.failed_count for name, r in judged(warehouse(FAULTS)).items() if r.outcome is Outcome.FAIL}
     assert failed == expected
+
+
+def test_people_served_are_published_in_no_small_number() -> None:
+    """A group that nobody is of may be shown; one of four may not, as itself, rounded up, or by its share."""
+    connection = warehouse({})
+    hidden = {"served_count": "NULL", "served_status": "'suppressed'", "reach_ratio": "NULL",
+              "reach_ci95_lower": "NULL", "reach_ci95_upper": "NULL"}  # fmt: skip
+    groups = {
+        "sound": ({"served_count": "60"}, 61),
+        "hidden": ({**hidden, "served_share_pct": "NULL"}, 4),
+        "small": ({"served_count": "4"}, 4),
+        "rounded_up": ({"served_count": "5"}, 4),
+        "not_rounded": ({"served_count": "61"}, 61),
+        "not_nobody": ({"served_count": "0"}, 4),
+        "leaks": (hidden, 4),
+    }
+    for name, (row, count) in groups.items():
+        values = ", ".join(({**REACHED, "slice_value": f"'{name}'", **row}).values())
+        connection.execute(f"INSERT INTO {REACH} VALUES ({values})")
+        truth = KEY | TRUTH | {
+            "kpi_id": "'AV-05'", "slice_code": "'sex'", "slice_value": f"'{name}'", "numerator": str(count),
+            "period_type_code": "'financial_year'", "period_start_on": "DATE '2023-04-01'",
+            "statistic_code": "'distinct_count'",
+        }  # fmt: skip
+        selected = ", ".join(f"{sql} AS {column}" for column, sql in truth.items())
+        connection.execute(f"INSERT INTO {FIGURES} BY NAME SELECT {selected}")
+    failed = {
+        name: r.failed_count for name, r in judged(connection).items() if name.startswith(REACH) and r.failed_count
+    }
+    assert failed == {f"{REACH}.served_count.small_number": 4, f"{REACH}.reach_ratio.hidden_with_its_parts": 1}
 
 
 def test_what_is_missing_double_or_points_at_people_keeps_the_release_back() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from orchestration import frameworks, transform
 from orchestration.doctor import examine
-from orchestration.frameworks import SEEDS, problems
+from orchestration.frameworks import LEDGER, SEEDS, problems, record
 from orchestration.region import load_region
 
 NAMES = ("ref_framework.csv", "ref_framework_node.csv", "ref_crosswalk.csv")
@@ -91,7 +91,8 @@ def test_what_is_wrong_is_told_with_file_and_line(
         assert found == []
         return
     assert any(said in problem for problem in found), found
-    assert all(problem.startswith("ref_") and problem.split(":")[1].isdigit() for problem in found)
+    assert all(problem.startswith(("ref_", "released.csv")) for problem in found)
+    assert all(problem.split(":")[1].isdigit() for problem in found)
 
 
 def test_a_target_of_no_kpi_is_told_with_its_line(tmp_path: Path) -> None:
@@ -113,3 +114,84 @@ def test_nothing_is_built_from_crosswalks_that_are_wrong(tmp_path: Path, monkeyp
     monkeypatch.setattr(frameworks, "problems", lambda: ["ref_crosswalk.csv:2: the weights add up to 0.9"])
     with pytest.raises(transform.BuildError, match=r"ref_crosswalk\.csv:2: the weights add up to 0\.9"):
         transform.prepare(transform.no_region(tmp_path))
+
+
+# --- mappings are only ever added ------------------------------------------------------------------------------------
+
+_ROW = (
+    "pom_nhwo,1,tag,pom,2017,POM02,nhwo,2015,NHWO7,related,,judgement,starter map,trigpoint,low,2017-01-01,,2025-01-01,"
+)
+_CLOSED = f"{_ROW}2026-02-01"
+_ANEW = _ROW.replace(",related,", ",broad,").replace("2025-01-01", "2026-02-01")
+
+
+@pytest.fixture
+def crosswalk(tmp_path: Path) -> Callable[..., list[str]]:
+    """Problems after the lines of the crosswalk were changed; recorded first where asked for."""
+    for name in NAMES:
+        shutil.copy(SEEDS / name, tmp_path / name)
+    shutil.copy(LEDGER, tmp_path / LEDGER.name)
+
+    def change(row: str, *by: str, is_recorded: bool = False) -> list[str]:
+        path = tmp_path / "ref_crosswalk.csv"
+        lines = path.read_text(encoding="utf-8").splitlines()
+        at = lines.index(row)
+        path.write_text("\n".join([*lines[:at], *by, *lines[at + 1 :]]) + "\n", encoding="utf-8")
+        if is_recorded:
+            record(tmp_path, tmp_path / LEDGER.name)
+        return problems(tmp_path, tmp_path / LEDGER.name)
+
+    return change
+
+
+def _line_of(row: str) -> int:
+    return (SEEDS / "ref_crosswalk.csv").read_text(encoding="utf-8").splitlines().index(row) + 1
+
+
+@pytest.mark.parametrize("part", [(",related,", ",exact,"), (",low,", ",high,"), ("starter map", "our map")])
+def test_a_released_mapping_that_was_edited_is_refused_with_its_line(
+    crosswalk: Callable[..., list[str]], part: tuple[str, str]
+) -> None:
+    (problem,) = crosswalk(_ROW, _ROW.replace(*part))
+    assert problem.startswith(
+        f"ref_crosswalk.csv:{_line_of(_ROW)}: the mapping of POM02 to NHWO7 in pom_nhwo is no longer"
+    )
+    assert "superseded_on" in problem and "a row of its own" in problem
+
+
+def test_a_released_mapping_that_is_gone_is_refused_with_the_line_of_the_ledger(
+    crosswalk: Callable[..., list[str]],
+) -> None:
+    (problem,) = crosswalk(_ROW)
+    line = int(problem.split(":")[1])
+    assert problem.startswith("released.csv:") and "is gone" in problem and "put the row back" in problem
+    assert "pom_nhwo,1,pom,2017,POM02,nhwo,2015,NHWO7" in LEDGER.read_text(encoding="utf-8").splitlines()[line - 1]
+
+
+def test_a_mapping_to_another_outcome_is_the_old_one_gone_and_a_new_one(crosswalk: Callable[..., list[str]]) -> None:
+    gone, new = crosswalk(_ROW, _ROW.replace("NHWO7", "NHWO8"))
+    assert gone.startswith("released.csv:") and "POM02 to NHWO7" in gone
+    assert new.startswith(f"ref_crosswalk.csv:{_line_of(_ROW)}: this mapping is not in the ledger yet")
+
+
+def test_a_mapping_that_is_closed_and_asserted_anew_is_sound_once_it_is_recorded(
+    crosswalk: Callable[..., list[str]],
+) -> None:
+    found = crosswalk(_ROW, _CLOSED, _ANEW)
+    assert len(found) == 2 and all("run `trigpoint crosswalk record`" in problem for problem in found)
+    assert crosswalk(_CLOSED, _CLOSED, is_recorded=True) == []
+
+
+def test_a_closing_that_was_released_stays(crosswalk: Callable[..., list[str]]) -> None:
+    assert crosswalk(_ROW, _CLOSED, _ANEW, is_recorded=True) == []
+    moved = crosswalk(_CLOSED, _CLOSED.replace("2026-02-01", "2026-03-01"))
+    assert len(moved) == 1 and "superseded_on of the mapping of POM02 to NHWO7" in moved[0]
+    reopened = crosswalk(_CLOSED.replace("2026-02-01", "2026-03-01"), _ROW)
+    assert any("superseded_on of the mapping" in problem for problem in reopened)
+
+
+def test_two_assertions_that_hold_at_once_are_refused(crosswalk: Callable[..., list[str]]) -> None:
+    found = crosswalk(_ROW, _ROW, _ANEW)
+    assert any(f"asserted already, on line {_line_of(_ROW)}" in problem for problem in found)
+    with pytest.raises(ValueError, match="asserted already"):
+        crosswalk(_ANEW, _ANEW, is_recorded=True)

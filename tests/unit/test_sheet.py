@@ -19,6 +19,7 @@ from orchestration.scaffold import sheet_codes
 from sources.connector import Batch, Reject, connectors
 from sources.delivery import open_delivery
 from sources.errors import RefusedError
+from sources.identifiers import nhs_number_status
 from sources.management._entities import Kind, entities
 from sources.management._mapping import TableMapping, entity_called
 from sources.management._values import code_text, day_text, looks_like_a_name, month_text, normaliser, number_text
@@ -180,8 +181,8 @@ def test_free_text_is_for_the_vault() -> None:
     """Pitfall 25: wishes, notes, hypotheses and what is to be done are free text in every entity."""
     free = {(e.name, c.name) for e in entities().values() for c in e.table.columns if c.role is Role.FREE_TEXT}
     assert free == {
-        ("supervision", "note"), ("culture", "comment"), ("review", "note"), ("goal", "statement"),
-        ("goal_review", "note"), ("objective", "private_label"), ("action", "title"),
+        ("supervision", "note"), ("culture", "comment"), ("review", "note"), ("appointment", "note"),
+        ("goal", "statement"), ("goal_review", "note"), ("objective", "private_label"), ("action", "title"),
         ("improvement_cycle", "hypothesis"),
     }  # fmt: skip
 
@@ -192,6 +193,28 @@ def test_a_row_that_names_somebody_where_a_code_should_be_is_rejected(tmp_path: 
     assert [r["staff_code"] for r in rows["supervision"]] == ["S1"]
     assert (reject.rule, reject.column, reject.line, reject.row_number) == ("identifying_code", "staff_code", 3, 2)
     assert b"Anna Berg" in reject.raw and "Anna" not in reject.message
+
+
+@pytest.mark.parametrize("given", ["943 476 5919", "401-023-2137", "123-45-6788"])
+def test_a_row_that_gives_a_national_id_where_a_code_should_be_is_rejected(tmp_path: Path, given: str) -> None:
+    header = "appointment_code,person_code,appointed_on,attendance_code"
+    text = f"{header}\nB1,P1,2025-03-01,attended\nB2,{given},2025-03-01,attended\nB3,943-476-5918,2025-03-01,booked\n"
+    rows, (reject,) = read(write(tmp_path / "appointment.csv", text))
+    assert [r["person_code"] for r in rows["appointment"]] == ["P1", "943-476-5918"], "a wrong check digit is no id"
+    assert (reject.rule, reject.column, reject.line) == ("identifying_code", "person_code", 3)
+    assert "national id" in reject.message and given not in reject.message
+
+
+def test_a_column_of_nhs_numbers_is_rejected_however_they_are_written(tmp_path: Path) -> None:
+    """Ten digits may be anybody's code; when all of them pass the check digit, they are not."""
+    made = [n for n in (f"{k:010d}" for k in range(4_000_000_000, 4_000_000_400)) if nhs_number_status(n)[1] == "valid"]
+    header = "appointment_code,person_code,appointed_on,attendance_code\n"
+    ids = "".join(f"B{n},{number},2025-03-01,attended\n" for n, number in enumerate(made[:6]))
+    rows, rejects = read(write(tmp_path / "appointment.csv", header + ids))
+    assert rows == {} and len(rejects) == 6
+    rows, rejects = read(write(tmp_path / "appointment.csv", f"{header}{ids}B9,4000000001,2025-03-01,attended\n"))
+    assert nhs_number_status("4000000001")[1] != "valid"
+    assert rejects == [] and len(rows["appointment"]) == 7
 
 
 def test_columns_beyond_the_entity_are_masked_where_they_may_name_somebody(tmp_path: Path) -> None:

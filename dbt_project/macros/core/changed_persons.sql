@@ -43,6 +43,24 @@
         on changed_service._source_id = enrolment._source_id and changed_service.ProjectID = enrolment.ProjectID
 {%- endmacro %}
 
+{#-
+    Persons with an appointment in the sheets that changed, came or went since the last build, or that is with a service
+    that changed: `source_person_key`.
+-#}
+{% macro changed_appointments() -%}
+    {%- set is_changed = "_changed_seq > (select last_built_seq from " ~ source('ops', 'run_context') ~ ")" -%}
+    select {{ sheet_reference_key('person_code') }} as source_person_key
+    {{ sheet_rows('appointment', condition='r.' ~ is_changed) }}
+    union
+    select source_person_key
+    from {{ ref('in_case__contact') }}
+    where service_key in (
+        select {{ hash_key(['p._source_id', 'trim(p.ProjectID)']) }}
+        from {{ source('raw', 'hmis_csv__project') }} as p
+        where p.{{ is_changed }}
+    )
+{%- endmacro %}
+
 {#- Responses with a raw row that changed since the last build: `response_key`. -#}
 {% macro changed_responses() -%}
     {%- for table in ['odk__response', 'odk__answer', 'redcap__response', 'redcap__answer'] %}

@@ -5,6 +5,81 @@
     records. Permanent housing counts as homeless until the person moves in and as housed from then on.
 -#}
 
+{#- Before this day nothing counts as homeless: HUD's look-back stops there. -#}
+{% macro spm_lookback() -%} date '2012-10-01' {%- endmacro %}
+
+{#-
+    Spans of nights by what they are, half-open: shelter, transitional, not_moved_in, housed, street and
+    street_to_transitional. Columns: source_id, organisation_id, source_person_key, person_key, kind_code, from_on,
+    until_on. An open stay lasts until `open_until`; `condition` chooses stays (alias e).
+-#}
+{% macro spm_spans(open_until, condition='true') -%}
+(
+    with stay as (
+        select
+            e.source_id,
+            e.organisation_id,
+            e.source_person_key,
+            e.person_key,
+            e.start_on,
+            coalesce(e.end_on, {{ open_until }}) as until_on,
+            e.date_to_street_on,
+            coalesce(s.is_night_by_night, false) as is_night_by_night,
+            case
+                when e.service_type_code in ('emergency_shelter', 'safe_haven') then 'shelter'
+                when e.service_type_code = 'transitional_housing' then 'transitional'
+                when e.service_type_code in {{ permanent_housing_types() }} then 'permanent'
+            end as kind_code,
+            case when e.move_in_on >= e.start_on then e.move_in_on end as move_in_on
+        from {{ ref('fct_episode') }} as e
+        left join {{ ref('dim_service') }} as s on e.service_key = s.service_key
+        where e.is_date_order_valid and {{ condition }}
+    ),
+
+    span as (
+        select
+            source_id, organisation_id, source_person_key, person_key, 'shelter' as kind_code, start_on as from_on,
+            until_on
+        from stay
+        where kind_code = 'shelter' and not is_night_by_night
+        union all
+        select
+            source_id, organisation_id, source_person_key, person_key, 'shelter', night_on,
+            {{ add_days('night_on', 1) }}
+        from {{ ref('fct_bed_night') }}
+        where service_type_code in ('emergency_shelter', 'safe_haven')
+        union all
+        select source_id, organisation_id, source_person_key, person_key, 'transitional', start_on, until_on
+        from stay
+        where kind_code = 'transitional'
+        union all
+        select
+            source_id, organisation_id, source_person_key, person_key, 'not_moved_in', start_on,
+            least(coalesce(move_in_on, until_on), until_on)
+        from stay
+        where kind_code = 'permanent'
+        union all
+        select source_id, organisation_id, source_person_key, person_key, 'housed', move_in_on, until_on
+        from stay
+        where kind_code = 'permanent' and move_in_on is not null
+        union all
+        select
+            source_id,
+            organisation_id,
+            source_person_key,
+            person_key,
+            case kind_code when 'transitional' then 'street_to_transitional' else 'street' end,
+            date_to_street_on,
+            start_on
+        from stay
+        where kind_code is not null and date_to_street_on < start_on
+    )
+
+    select * from span
+    where from_on < until_on
+)
+{%- endmacro %}
+
 {#-
     Measures 1a and 1b: how long people were homeless, in days. One row a sender, measure, line and person.
 
@@ -18,55 +93,8 @@
 {%- set period_start = "date '" ~ start_on ~ "'" -%}
 {%- set period_end = "date '" ~ end_on ~ "'" -%}
 (
-    with stay as (
-        select
-            e.source_id,
-            e.source_person_key,
-            e.episode_key,
-            e.start_on,
-            coalesce(e.end_on, {{ add_days(period_end, 1) }}) as until_on,
-            e.date_to_street_on,
-            coalesce(s.is_night_by_night, false) as is_night_by_night,
-            case
-                when e.service_type_code in ('emergency_shelter', 'safe_haven') then 'shelter'
-                when e.service_type_code = 'transitional_housing' then 'transitional'
-                when e.service_type_code in {{ permanent_housing_types() }} then 'permanent'
-            end as kind_code,
-            case when e.move_in_on >= e.start_on then e.move_in_on end as move_in_on
-        from {{ ref('fct_episode') }} as e
-        left join {{ ref('dim_service') }} as s on e.service_key = s.service_key
-        where e.is_date_order_valid and e.start_on <= {{ period_end }}
-    ),
-
-    span as (
-        select source_id, source_person_key, 'shelter' as kind_code, start_on as from_on, until_on
-        from stay
-        where kind_code = 'shelter' and not is_night_by_night
-        union all
-        select source_id, source_person_key, 'shelter', night_on, {{ add_days('night_on', 1) }}
-        from {{ ref('fct_bed_night') }}
-        where service_type_code in ('emergency_shelter', 'safe_haven')
-        union all
-        select source_id, source_person_key, 'transitional', start_on, until_on
-        from stay
-        where kind_code = 'transitional'
-        union all
-        select source_id, source_person_key, 'not_moved_in', start_on, least(coalesce(move_in_on, until_on), until_on)
-        from stay
-        where kind_code = 'permanent'
-        union all
-        select source_id, source_person_key, 'housed', move_in_on, until_on
-        from stay
-        where kind_code = 'permanent' and move_in_on is not null
-        union all
-        select
-            source_id,
-            source_person_key,
-            case kind_code when 'transitional' then 'street_to_transitional' else 'street' end,
-            date_to_street_on,
-            start_on
-        from stay
-        where kind_code is not null and date_to_street_on < start_on
+    with span as (
+        select * from {{ spm_spans(add_days(period_end, 1), 'e.start_on <= ' ~ period_end) }} as spans
     ),
 
     night as (

@@ -99,7 +99,8 @@
         {%- if name not in groups -%}
             {%- do groups.update({name: {
                 'name': name, 'fact': measure.fact, 'anchor_column': measure.anchor_column,
-                'columns': measure.columns, 'calendar': kpi.calendar, 'measures': {}, 'series': {}
+                'columns': measure.columns, 'calendar': kpi.calendar, 'is_rolled': measure.is_rolled,
+                'measures': {}, 'series': {}
             }}) -%}
         {%- endif -%}
         {%- do groups[name].measures.update({measure.name: measure}) -%}
@@ -110,6 +111,9 @@
 
 {#- Quantiles of a group's measures for one level, slice and period type, straight from the fact's rows. -#}
 {% macro kpi_quantiles(group, one, period_type) -%}
+    {%- if group.is_rolled -%}
+        {{ return(kpi_rolled_quantiles(group, one, period_type)) }}
+    {%- endif -%}
     {%- set is_of_calendar = period_type in ['quarter', 'financial_year'] -%}
     select
         cast('{{ one.level }}' as string) as level_code,
@@ -144,6 +148,31 @@
     {%- if one.level != 'region' %}
     where f.{{ group.columns[one.level] }} is not null
     {%- endif %}
+    group by all
+{%- endmacro %}
+
+{#- The same of a fact that already has one row a person, level and period. -#}
+{% macro kpi_rolled_quantiles(group, one, period_type) -%}
+    select
+        cast('{{ one.level }}' as string) as level_code,
+        cast(f.level_key as string) as level_key,
+        cast('{{ one.slice }}' as string) as slice_code,
+        {{ kpi_slice_value(one.slice, group.columns) }} as slice_value,
+        cast('{{ period_type }}' as string) as period_type_code,
+        f.period_start_on,
+        f.period_end_on,
+        {%- for name, measure in group.measures.items() %}
+        percentile_cont({{ measure.percentile }}) within group (order by f.{{ measure.column }} asc nulls last) as {{ name }},
+        count(f.{{ measure.column }}) as {{ name }}__count{{ "," if not loop.last }}
+        {%- endfor %}
+    from {{ ref(group.fact) }} as f
+    {%- if group.calendar == 'own' %}
+    inner join {{ ref('kpi_calendar') }} as c
+        on c.level_code = f.level_code and c.level_key = f.level_key and c.calendar_code = 'own'
+        and f.calendar_code = {{ calendar_code('c.start_month') }}
+    {%- endif %}
+    where f.level_code = '{{ one.level }}' and f.period_type_code = '{{ period_type }}'
+        {%- if group.calendar == 'hud' %} and f.calendar_code = {{ calendar_code(hud_start_month()) }}{% endif %}
     group by all
 {%- endmacro %}
 

@@ -60,10 +60,10 @@
 {%- endmacro %}
 
 {#-
-    The rows of an entity that are in force. Rows for an organisation that the region does not have are left out (and
+    The rows of an entity that are in force, or those that `condition` chooses. Rows for an organisation that the region does not have are left out (and
     reported) until it has: they are nobody else's.
 -#}
-{% macro sheet_rows(entity, has_scheme=true) -%}
+{% macro sheet_rows(entity, has_scheme=true, condition="r._status = 'current'") -%}
     from {{ source('raw', 'sheet__' ~ entity) }} as r
     inner join {{ source('ops', 'source_config') }} as source_config on r._source_id = source_config.source_id
     left join {{ source('ops', 'organisation') }} as named on named.organisation_id = {{ sheet_text('organisation_code') }}
@@ -76,6 +76,6 @@
         having count(*) = 1
     ) as cases on cases.organisation_id = coalesce(named.organisation_id, source_config.organisation_id)
     {%- endif %}
-    where r._status = 'current'
+    where {{ condition }}
         and ({{ sheet_text('organisation_code') }} is null or named.organisation_id is not null)
 {%- endmacro %}

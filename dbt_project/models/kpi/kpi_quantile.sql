@@ -1,4 +1,5 @@
 -- depends_on: {{ ref('fct_episode') }}, {{ ref('fct_referral') }}, {{ ref('kpi_period') }}, {{ ref('kpi_calendar') }}
+-- depends_on: {{ ref('fct_homeless_time') }}
 -- Medians and other quantiles, from the rows themselves: quantiles of parts do not add up to the quantile of the whole.
 -- Linear interpolation between the two nearest ranks (type 7).
 {%- set groups = kpi_quantile_groups(kpi_catalogue()) %}

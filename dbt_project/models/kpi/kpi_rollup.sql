@@ -1,5 +1,6 @@
 -- depends_on: {{ ref('kpi_atom') }}, {{ ref('kpi_period') }}, {{ ref('kpi_calendar') }}
 -- depends_on: {{ ref('fct_system_entry') }}, {{ ref('fct_system_exit') }}, {{ ref('fct_return') }}, {{ ref('fct_income_change') }}
+-- depends_on: {{ ref('fct_homeless_time') }}
 -- Sums of every additive measure by level, slice and period. A measure without a row is NULL here, not 0.
 {#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}

@@ -26,7 +26,7 @@ open_cases as (
 contacts as (
     select service_key, {{ first_of_month('contact_on') }} as month_on, count(*) as contact_count
     from {{ ref('fct_contact') }}
-    where is_attended
+    where is_counted
     group by service_key, {{ first_of_month('contact_on') }}
 ),
 

@@ -7,6 +7,7 @@
 ) %}
 {% set changed_persons = changed_hmis_persons() %}
 {% set changed_responses = changed_responses() %}
+{% set changed_appointments = changed_appointments() %}
 {% set response = ref('in_survey__response') %}
 {% if is_incremental() and before is not none and responses_before is not none %}
 with changed_response as (
@@ -29,6 +30,8 @@ response as (
 touched as (
     select {{ hash_key(['source_id', 'person_code']) }} as source_person_key
     from ({{ changed_persons }}) as changed
+    union
+    select source_person_key from ({{ changed_appointments }}) as changed where source_person_key is not null
     union
     -- New, gone, or now known to be someone else.
     select coalesce(new.source_person_key, old.source_person_key)

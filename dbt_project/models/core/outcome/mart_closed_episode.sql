@@ -14,7 +14,7 @@ with closed as (
 attended as (
     select episode_key, service_key, contact_on
     from {{ ref('fct_contact') }}
-    where is_attended and episode_key is not null
+    where is_counted and episode_key is not null
 ),
 
 recording as (
