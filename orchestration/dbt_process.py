@@ -80,6 +80,21 @@ _parsed: list[Any] = []
 """The project as :func:`_parse` left it; good for one invocation, which changes it."""
 
 
+_reasons: list[str] = []
+"""Why dbt's own check of metrics refuses the project: its exception says only that it does."""
+
+
+def _note(event: Any) -> None:
+    if event.info.name == "SemanticValidationFailure":
+        _reasons.append(str(event.data.msg))
+
+
+def _refusal(exception: Any) -> str:
+    text = "\n".join([str(exception), *_reasons])
+    _reasons.clear()
+    return text
+
+
 def _parse(tell: Tell, invocation: Invocation) -> None:
     outcome = _run(tell, invocation, None)
     if outcome.success:
@@ -89,7 +104,7 @@ def _parse(tell: Tell, invocation: Invocation) -> None:
 def _invoke(tell: Tell, invocation: Invocation) -> list[NodeResult]:
     outcome = _run(tell, invocation, _parsed.pop() if _parsed else None)
     if outcome.exception is not None:
-        raise DbtError(str(outcome.exception))
+        raise DbtError(_refusal(outcome.exception))
     results = getattr(outcome.result, "results", None) or []
     return [_result(result) for result in results if result.node.resource_type != "operation"]
 
@@ -101,9 +116,9 @@ def _call_macro(tell: Tell, parsing: Invocation, name: str) -> str:
     os.chdir(parsing.directory)
     os.environ.update(parsing.environment)
     try:
-        outcome = dbtRunner().invoke(list(parsing.arguments))
+        outcome = dbtRunner(callbacks=[_note]).invoke(list(parsing.arguments))
         if not outcome.success:
-            raise DbtError(str(outcome.exception))
+            raise DbtError(_refusal(outcome.exception))
         manifest: Any = outcome.result
         manifest.build_flat_graph()
         found = get_adapter_by_type("duckdb").execute_macro(name, macro_resolver=manifest)
@@ -123,6 +138,7 @@ def _run(tell: Tell, invocation: Invocation, parsed: Any) -> Any:
     from dbt.cli.main import dbtRunner
 
     def heard(event: Any) -> None:
+        _note(event)
         if event.info.name == "NodeFinished":
             tell(event.data.node_info.unique_id, event.data.node_info.node_status)
 

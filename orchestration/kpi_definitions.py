@@ -7,7 +7,8 @@ does not: reading or judging definitions (that macro does), and showing them (``
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,12 @@ LEDGER_COLUMNS = ("kpi_id", "version")
 RECORD_WITH = "trigpoint kpi record"
 
 _PROBLEM = re.compile(r"^\s*(?P<kind>KPI metric|semantic model) '(?P<name>[^']+)' \((?P<file>[^)]+)\): (?P<text>.*)$")
+_NO_METRIC = re.compile(r"metric (\w+) \(([^)]+)\)\s+The metric `(\w+)` does not exist")
+_NO_MEASURE = re.compile(r"metric (\w+) \(([^)]+)\)\s+A semantic model having a measure `(\w+)` does not exist")
+_NO_FACT = re.compile(
+    r"Semantic_Model 'semantic_model\.\w+\.(\w+)' \(([^)]+)\) depends on a node named '(\w+)' which was not found"
+)
+_LABEL_TWICE = re.compile(r"Can't use label `(.+?)` for\s+metric `(\w+)` as it's already used for metric `(\w+)`")
 _FIELD = re.compile(r"meta\.(\w+)")
 _MEASURE = re.compile(r"measure '(\w+)' reads column .* Correct `expr` in (\S+\.yml)")
 _MEASURE_FIELDS = ("agg", "percentile", "fact", "column", "anchor_column", "interval", "is_stock", "is_rolled")
@@ -35,8 +42,71 @@ _FIELDS = (
 
 
 def with_places(message: str) -> str:
-    """A message of the catalogue macro with file and line at the start of every problem; others stay as they are."""
-    return "\n".join(_placed(line) for line in message.splitlines())
+    """The problems in a message of the catalogue macro, or of dbt about the catalogue, each with file, line and mend;
+    other messages stay as they are."""
+    if found := [*problems(message), *_refused_by_dbt(message)]:
+        return "\n".join(["The KPI catalogue is wrong:", *found])
+    return message
+
+
+def _refused_by_dbt(message: str) -> Iterator[str]:
+    """What dbt refuses before the catalogue is read: it names neither the line nor the mend."""
+    for metric, file, measure in _NO_METRIC.findall(message) + _NO_MEASURE.findall(message):
+        at = _named(file, "metrics", metric)
+        keys = [key for key, value in _at(file, at).get("type_params", {}).items() if value == measure]
+        yield (
+            f"{_place(file, (*at, 'type_params', *keys))}: KPI metric '{metric}': there is no measure '{measure}'. "
+            f"{_measure_mend(measure, is_ratio='measure' not in keys)}"
+        )
+    for model, file, fact in _NO_FACT.findall(message):
+        known = [path.stem for path in (DBT_PROJECT / "models").rglob("*.sql")]
+        place = _place(file, (*_named(file, "semantic_models", model), "model"))
+        mend = f"Name a model of the project{_alike(fact, known)}"
+        yield f"{place}: semantic model '{model}': there is no fact '{fact}'. {mend}."
+    for label, metric, other in _LABEL_TWICE.findall(message):
+        for file in sorted(path.relative_to(DBT_PROJECT).as_posix() for path in CATALOGUE.glob("*.yml")):
+            if at := _named(file, "metrics", metric):
+                version = _at(file, at).get("config", {}).get("meta", {}).get("version", 2)
+                place = f"{_place(file, (*at, 'label'))}: KPI metric '{metric}'"
+                mend = (
+                    f"Write another; of a new version '{label} (version {version})', which is shown without its ending"
+                )
+                yield f"{place}: label '{label}' is that of '{other}' already. {mend}."
+
+
+def _measure_mend(measure: str, is_ratio: bool) -> str:
+    """Parts of a ratio are metrics of their own to dbt, which `create_metric` makes of a measure."""
+    models = [model for path in CATALOGUE.glob("*.yml") for model in _document(path).get("semantic_models", ())]
+    measures = {m["name"]: m for model in models for m in model.get("measures", ())}
+    if measure in measures:
+        return f"It is a measure of the facts that lacks `create_metric: true`. Add that to '{measure}'."
+    having = " that has `create_metric: true`" if is_ratio else ""
+    return f"Name a measure of facts.yml{having}{_alike(measure, sorted(measures))}."
+
+
+def _alike(name: str, known: Sequence[str]) -> str:
+    found = get_close_matches(name, known, 1)
+    return f", such as '{found[0]}'" if found else ""
+
+
+def _named(file: str, section: str, name: str) -> Loc:
+    """Key path of a named block; empty where there is none."""
+    blocks = _document(DBT_PROJECT / file).get(section, [])
+    return next(((section, index) for index, block in enumerate(blocks) if block.get("name") == name), ())
+
+
+def _at(file: str, at: Loc) -> dict[str, Any]:
+    found: Any = _document(DBT_PROJECT / file)
+    for key in at:
+        found = found[key]
+    return found if isinstance(found, dict) and at else {}
+
+
+def _place(file: str, at: Loc) -> str:
+    """File and line of a key, else of the nearest above it that has a line."""
+    lines = _lines(DBT_PROJECT / file)
+    known = [at[:length] for length in range(len(at), 0, -1) if at[:length] in lines]
+    return f"dbt_project/{file}:{lines[known[0]] if known else 1}"
 
 
 def problems(message: str) -> list[str]:

@@ -253,7 +253,8 @@ class Pipeline:
             return nodes
 
     def write_context(self) -> date:
-        """Tell the models what the region, its deliveries and the as-of date are. Returns the as-of date."""
+        """Tell the models what the region, its deliveries, defects that are open and the as-of date are. Returns the
+        as-of date."""
         ordered = {source.id: self.deliveries(source) for source in self.region.sources}
         with self._warehouse() as connection:
             status = gate.statuses(connection)
@@ -261,6 +262,7 @@ class Pipeline:
             as_of = as_of_date((d.stated_at for d in loaded), self.as_of)
             write_region(connection, self.region, as_of)
             write_deliveries(connection, ordered, status)
+            follow_findings(connection)
         return as_of
 
     def _build_state(self) -> _BuildState:
@@ -326,8 +328,6 @@ class Pipeline:
     def _publish(self, pins: release.Pins) -> tuple[Path, bool, list[CheckResult]]:
         path, tell = self.region.warehouse_path, self.progress.event
         ordered = {source.id: self.deliveries(source) for source in self.region.sources}
-        with connect(path) as connection:
-            follow_findings(connection)
         with release.draft(self.region, pins, manifest(self.region)) as draft:
             is_new = not (draft.target / release.MANIFEST).exists()
             # Side by side: both only read the warehouse.

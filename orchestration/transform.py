@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestration import dbt_process
+from orchestration import dbt_process, frameworks
 from orchestration.data_tests import run_data_tests
 from orchestration.dbt_process import NodeResult
 from orchestration.kpi_definitions import with_places
@@ -55,11 +55,16 @@ def target_dir(region: Region) -> Path:
 
 
 def prepare(region: Region) -> Path:
-    """Build the manifest ahead, with the SQL of data tests in it, if the project changed since. Returns its path."""
+    """Build the manifest ahead, with the SQL of data tests in it, if the project changed since. Returns its path.
+
+    Raises :class:`BuildError` if frameworks, crosswalks or the KPI catalogue are wrong, with file, line and mend.
+    """
     path = target_dir(region) / MANIFEST
     mark = target_dir(region) / FINGERPRINT
     if _is_fresh(target_dir(region)):
         return path
+    if wrong := frameworks.problems():
+        raise BuildError([("frameworks", problem) for problem in wrong])
     _borrow(target_dir(region))
     if not _is_fresh(SHARED_TARGET):
         ensure_warehouse(region)
@@ -247,7 +252,7 @@ def _invoke(
     try:
         return dbt_process.invoke(_invocation(region, arguments, target), on_node)
     except dbt_process.DbtError as error:
-        raise BuildError([("dbt", str(error))]) from error
+        raise BuildError([("dbt", with_places(str(error)))]) from error
 
 
 def _invocation(region: Region, arguments: list[str], target: Path | None = None) -> dbt_process.Invocation:

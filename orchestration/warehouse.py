@@ -77,7 +77,8 @@ _OPS_TABLES = {
     "indicator_measure": (
         "source_id VARCHAR, measure_id VARCHAR, measure_name VARCHAR, publication_code VARCHAR, "
         "method_version VARCHAR, direction INTEGER, unit_code VARCHAR, multiplier DOUBLE, statistic_code VARCHAR, "
-        "comparability_code VARCHAR, kpi_id VARCHAR, scale DECIMAL(18, 6)"
+        "comparability_code VARCHAR, kpi_id VARCHAR, scale DECIMAL(18, 6), publication_name VARCHAR, "
+        "publication_source VARCHAR, licence VARCHAR"
     ),
     "indicator_part": (
         "source_id VARCHAR, measure_id VARCHAR, role_code VARCHAR, cell_code VARCHAR, sign INTEGER, "

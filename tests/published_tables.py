@@ -97,6 +97,7 @@ PUBLISHED: Row = {
     "value_status": "rounded",
     "source_id": "atlas",
     "publication_code": "housing_atlas",
+    "method_version": "2",
     "comparability_code": "similar",
     "measure_id": "exits",
     "published_level_code": "national",
@@ -108,6 +109,46 @@ PUBLISHED: Row = {
     "is_same_period": False,
     "difference": 6.0,
     "difference_code": "higher",
+}
+EXTERNAL: Row = {
+    "publication_code": "housing_atlas",
+    "publication_name": "Housing atlas",
+    "publication_source": "Office of Housing",
+    "licence": "OGL 3.0",
+    "method_version": "2",
+    "comparability_code": "similar",
+    "measure_id": "exits",
+    "measure_name": "Exits to a home",
+    "kpi_id": "OC-12",
+    "organisation_code": "E92",
+    "organisation_name": "England",
+    "level_code": "national",
+    "slice_type_code": "all",
+    "slice_code": "all",
+    "period_type_code": "financial_year",
+    "period_start_on": date(2023, 4, 1),
+    "period_end_on": date(2024, 3, 31),
+    "value": 44.0,
+    "value_status": "published",
+    "numerator": 440,
+    "denominator": 1000,
+    "unit_code": "percent",
+    "direction": 1,
+    "statistic_code": "proportion",
+    "source_id": "atlas",
+}
+QUALITY: Row = {
+    "kpi_id": "OC-12",
+    "version": 1,
+    "organisation_id": "ash",
+    "organisation_name": "Ash",
+    "part_code": "records",
+    "subject_code": "hmis_csv.exit",
+    "subject_name": "exit",
+    "share_pct": 99.9,
+    "is_weakest": True,
+    "part_grade_code": "A",
+    "grade_code": "A",
 }
 HIDDEN: Row = {"value": None, "numerator": None, "denominator": None, "value_status": "suppressed",
                "numerator_status": "suppressed", "denominator_status": "suppressed"}  # fmt: skip
@@ -138,6 +179,8 @@ def published(
     places: Sequence[Row] = (),
     grades: Sequence[Row] = (),
     beside: Sequence[Row] = (),
+    quality: Sequence[Row] = (),
+    external: Sequence[Row] = (),
 ) -> duckdb.DuckDBPyConnection:
     """A connection to tables that hold these rows."""
     connection = duckdb.connect()
@@ -148,6 +191,8 @@ def published(
         "pub_benchmark": places,
         "pub_data_quality": grades,
         "pub_external_comparison": beside,
+        "pub_kpi_quality": quality,
+        "pub_benchmark_external": external,
     }
     for table, listed in rows.items():
         columns = _columns()[table]

@@ -30,6 +30,7 @@ MARKS = {
     "suppressed": ("square", 2.6),
     "no_data": ("cross", 2.6),
     "not_computed": ("dash", 2.8),
+    "not_published": ("cross", 2.6),
 }
 """What is marked → (shape, radius)."""
 
@@ -55,11 +56,12 @@ def trend(kpi: Kpi, series: Sequence[Figure], *, name: str, title: str, text: st
         return ""
     height, bottom = 250, 200
     inset = 24 if len(series) <= _FEW else 6
-    x = _time_scale(series, _LEFT + inset, WIDTH - _RIGHT - inset)
     y = Scale(*_value_domain(kpi, _all_values(series)), bottom, _TOP)
-    reach = (WIDTH - _RIGHT - _LEFT - 12) / max(len(series) - 1, 1)
+    left = _axis_width(kpi, y)
+    x = _time_scale(series, left + inset, WIDTH - _RIGHT - inset)
+    reach = (WIDTH - _RIGHT - left - 12) / max(len(series) - 1, 1)
     places = [(x(f.period_start_on.toordinal()), f) for f in series]
-    parts = [_value_axis(kpi, y, _LEFT, WIDTH - _RIGHT), _time_axis(places, bottom + 34)]
+    parts = [_value_axis(kpi, y, left, WIDTH - _RIGHT), _time_axis(places, bottom + 34)]
     parts.append(_limits(places, y, min(reach, 12.0)))
     parts.append(_target(places, y, min(reach, 12.0)))
     if all(f.spc_mean is None for f in series):
@@ -113,16 +115,17 @@ def funnel(
         (c for c in compared if _in_funnel(c)), key=lambda c: (float(c.figure.denominator), c.figure.level_key)
     )
     sizes = [float(c.figure.denominator) for c in plotted]
-    x = Scale(0, max(sizes, default=1.0) * 1.06, _LEFT, WIDTH - _RIGHT)
-    lines = {column: [(x(n), c.place[column]) for n, c in zip(sizes, plotted, strict=True)] for column in _FUNNEL_LINES}
-    values = [v for line in lines.values() for _, v in line] + [c.figure.value or 0.0 for c in plotted]
+    values = [c.place[column] for c in plotted for column in _FUNNEL_LINES] + [c.figure.value or 0.0 for c in plotted]
     y = Scale(*_value_domain(kpi, values), bottom, _TOP)
-    parts = [_value_axis(kpi, y, _LEFT, WIDTH - _RIGHT)]
+    left = _axis_width(kpi, y)
+    x = Scale(0, max(sizes, default=1.0) * 1.06, left, WIDTH - _RIGHT)
+    lines = {column: _limit_line(x, sizes, [c.place[column] for c in plotted]) for column in _FUNNEL_LINES}
+    parts = [_value_axis(kpi, y, left, WIDTH - _RIGHT)]
     for column, line in lines.items():
         parts.append(_path(_FUNNEL_LINES[column], line_path([(px, _clamp(y, v)) for px, v in line])))
     steps = ticks(0, x.high, 4)
     parts.append(_labels(((x(n), bottom + 16, number(n)) for n in steps), "middle"))
-    parts.append(f'<text class="axis" x="{at((_LEFT + WIDTH - _RIGHT) / 2)}" y="{bottom + 36}" text-anchor="middle">'
+    parts.append(f'<text class="axis" x="{at((left + WIDTH - _RIGHT) / 2)}" y="{bottom + 36}" text-anchor="middle">'
                  f"{escape(_denominator_name(kpi))}</text>")  # fmt: skip
     marks: dict[str, list[str]] = {}
     labels: list[tuple[float, float, str]] = []
@@ -131,7 +134,7 @@ def funnel(
         kind = funnel_mark(c, kpi)
         shape, radius = MARKS.get(kind, ("circle", 3.4))
         marks.setdefault(kind, []).append(shape_path(shape, px, py, radius * 1.25))
-        place = (px, py - 7) if py > _TOP + 16 else (px, py + 15)
+        place = (px, py - 9) if py > _TOP + 18 else (px, py + 17)
         if all(abs(place[0] - a) > 14 or abs(place[1] - b) > 11 for a, b, _ in labels):
             labels.append((*place, str(numbers[c.figure.level_key])))
     parts += [_path(f"mark {kind}", "".join(paths)) for kind, paths in sorted(marks.items())]
@@ -145,7 +148,7 @@ def peers(
     """Organisations in order, each with its interval, over the middle half and the median of all."""
     ordered = words.ranked(kpi, compared)
     named = len(ordered) <= 40
-    pitch, left = (18.0, 150.0) if named else (7.0, 12.0)
+    pitch, left = (18.0, 168.0) if named else (7.0, 12.0)
     bottom = _TOP + pitch * max(len(ordered), 1) + 4
     place = next((c.place for c in ordered if c.place.get("median") is not None), {})
     ends = [v for c in ordered for v in (c.figure.value, c.figure.ci95_lower, c.figure.ci95_upper) if v is not None]
@@ -169,7 +172,7 @@ def peers(
             whiskers.append(f"M{at(x(f.ci95_lower))} {at(py)}H{at(x(f.ci95_upper))}")
         marks.append(shape_path("circle", x(f.value or 0.0), py, 3.4 if named else 2.2))
         if named:
-            labels.append((left - 4, py + 4, short(f"{numbers[f.level_key]}. {f.level_name}", 21)))
+            labels.append((left - 4, py + 4, fitted(f"{numbers[f.level_key]}. {f.level_name}", left - 10)))
     parts += [_path("whisker", "".join(whiskers)), _path("mark plain", "".join(marks)), _labels(labels, "end", "name")]
     return _picture(name, title, text, bottom + 26, parts)
 
@@ -201,9 +204,25 @@ def band_mark(band: str, kpi: Kpi) -> str:
     return "improvement" if side == kpi.direction else "concern"
 
 
-def short(text: str, length: int) -> str:
-    """Text cut to a length, with an ellipsis where something is missing."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+def fitted(text: str, width: float) -> str:
+    """Text cut to a width in units of a picture, with an ellipsis where something is missing. Letters are taken a
+    little wider than common fonts have them: a name that is cut early reads better than one that the edge cuts."""
+    if sum(map(_advance, text)) <= width:
+        return text
+    kept, used = "", _advance("…")
+    for character in text:
+        used += _advance(character)
+        if used > width:
+            break
+        kept += character
+    return kept.rstrip() + "…"
+
+
+def _advance(character: str) -> float:
+    """Width of a character of a picture's text."""
+    if character in " \N{NO-BREAK SPACE}.,:;'’|!iIjlft()[]-":
+        return 4.4
+    return 10.6 if character in "mwMW@%…" else 8.6 if character.isupper() else 7.2
 
 
 # Parts --------------------------------------------------------------------------------------------------------------
@@ -256,6 +275,11 @@ def _tick(kpi: Kpi, value: float) -> str:
         if abs(value) >= limit:
             return number(value / (1e3 if letter == "k" else limit)) + letter
     return number(value)
+
+
+def _axis_width(kpi: Kpi, y: Scale) -> float:
+    """Room for the longest number beside a picture."""
+    return max(_LEFT, *(sum(map(_advance, _tick(kpi, v))) + 8 for v in ticks(y.low, y.high)))
 
 
 def _value_axis(kpi: Kpi, y: Scale, left: float, right: float) -> str:
@@ -348,6 +372,14 @@ def _lane(places: Sequence[tuple[float, Figure]], y: float, scale: float = 1.0) 
             shape, radius = MARKS[f.value_status]
             drawn.setdefault(f.value_status, []).append(shape_path(shape, x, y, radius * scale))
     return "".join(_path(f"mark {kind}", "".join(paths)) for kind, paths in sorted(drawn.items()))
+
+
+def _limit_line(x: Scale, sizes: Sequence[float], values: Sequence[float]) -> list[Place]:
+    """A limit at each size; where several stand at one rounded size, the mean of theirs."""
+    at_size: dict[float, list[float]] = {}
+    for size, value in zip(sizes, values, strict=True):
+        at_size.setdefault(size, []).append(value)
+    return [(x(size), sum(listed) / len(listed)) for size, listed in at_size.items()]
 
 
 def _in_funnel(compared: Compared) -> bool:

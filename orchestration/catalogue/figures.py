@@ -5,15 +5,16 @@ What belongs here: the queries on schema ``pub`` and the rows that they give. Wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from itertools import groupby
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import duckdb
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 SHOWN = ("shown", "rounded")
 EVERYBODY = "all"
 """The peer group of all organisations, and the slice that is the whole."""
@@ -113,6 +114,23 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """Quality of the data behind a KPI of an organisation."""
+
+    parts: Sequence[Row]
+    """Rows of ``pub_kpi_quality``, the weakest first."""
+
+    @property
+    def grade(self) -> str:
+        return str(self.parts[0]["grade_code"])
+
+    @property
+    def weakest(self) -> Row:
+        """The part that decides on the grade."""
+        return self.parts[0]
+
+
+@dataclass(frozen=True)
 class KpiFigures:
     """Everything that the page of a KPI shows."""
 
@@ -128,6 +146,8 @@ class KpiFigures:
     """Latest figures of the region by breakdown."""
     published: Sequence[Row]
     """Latest figures of region and organisations beside what others published: rows of ``pub_external_comparison``."""
+    quality: Mapping[str, Quality]
+    """Organisation → quality of the data behind this KPI."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +266,12 @@ _PUBLISHED = """
     ORDER BY kpi_id, version, measure_id, source_id, published_level_code, published_organisation_code,
         level_code DESC, level_name, level_key
 """
+_QUALITY = """
+    SELECT kpi_id, version, organisation_id, organisation_name, part_code, subject_code, subject_name, reason,
+        share_pct, part_grade_code, grade_code
+    FROM pub.pub_kpi_quality
+    ORDER BY kpi_id, version, organisation_id, is_weakest DESC, share_pct, part_code, subject_code
+"""
 _GRADES = f"""
     SELECT {", ".join(field.name for field in fields(Grade))}
     FROM pub.pub_data_quality
@@ -273,9 +299,12 @@ def read_grades(connection: duckdb.DuckDBPyConnection) -> list[Grade]:
 
 def read_figures(connection: duckdb.DuckDBPyConnection, kpis: Sequence[Kpi]) -> Iterator[KpiFigures]:
     """What there is to show of each KPI, one after another: only one KPI's rows are held as objects at a time."""
-    region = _Stream(connection, _SERIES, level="region", months=MONTHS_OF_REGION)
-    entities = _Stream(connection, _SERIES, level="entity", months=MONTHS_OF_ENTITY)
-    compared, targets, groups = (_Stream(connection, query) for query in (_COMPARED, _TARGETS, _GROUPS))
+    region = _stream(connection, _SERIES, level="region", months=MONTHS_OF_REGION)
+    entities = _stream(connection, _SERIES, level="entity", months=MONTHS_OF_ENTITY)
+    compared, targets, groups = (_stream(connection, query) for query in (_COMPARED, _TARGETS, _GROUPS))
+    quality = connection.cursor().execute(_QUALITY)
+    quality_names = [name for name, *_ in quality.description or ()]
+    parts = _ByKpi(quality, lambda row: dict(zip(quality_names, row, strict=True)))
     places: dict[tuple[str, int], dict[str, dict[str, Row]]] = {}
     for row in _rows(connection, _PLACES):
         of_kpi = places.setdefault((row["kpi_id"], row["version"]), {})
@@ -293,6 +322,10 @@ def read_figures(connection: duckdb.DuckDBPyConnection, kpis: Sequence[Kpi]) -> 
             targets=targets.take(kpi),
             groups=groups.take(kpi),
             published=published.get(kpi.key, []),
+            quality={
+                organisation: Quality(list(listed))
+                for organisation, listed in groupby(parts.take(kpi), lambda part: str(part["organisation_id"]))
+            },
         )
 
 
@@ -350,16 +383,17 @@ def _beside(row: Row) -> Row:
     return dict(row) | dict.fromkeys(("value", "ci95_lower", "ci95_upper", "difference", "difference_code"))
 
 
-class _Stream:
-    """Rows of a query in order of KPI, handed out one KPI at a time, in the same order."""
+class _ByKpi(Generic[T]):
+    """Rows in order of KPI (their first two columns), handed out one KPI at a time, in the same order."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any):
-        self._cursor = connection.cursor().execute(query, parameters or None)
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, make: Callable[[tuple[Any, ...]], T]):
+        self._cursor = cursor
+        self._make = make
         self._ahead: list[tuple[Any, ...]] = []
 
-    def take(self, kpi: Kpi) -> list[Figure]:
+    def take(self, kpi: Kpi) -> list[T]:
         """The rows of this KPI; those of KPIs before it, if any are left, are passed over."""
-        found: list[Figure] = []
+        found: list[T] = []
         while True:
             if not self._ahead:
                 self._ahead = self._cursor.fetchmany(4096)[::-1]
@@ -371,4 +405,8 @@ class _Stream:
                     return found
                 row = self._ahead.pop()
                 if key == kpi.key:
-                    found.append(_figure(row))
+                    found.append(self._make(row))
+
+
+def _stream(connection: duckdb.DuckDBPyConnection, query: str, **parameters: Any) -> _ByKpi[Figure]:
+    return _ByKpi(connection.cursor().execute(query, parameters or None), _figure)

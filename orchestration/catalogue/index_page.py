@@ -17,18 +17,21 @@ from orchestration.catalogue.pieces import (
     value_cell,
     variation_cell,
 )
+from orchestration.catalogue.publication_page import title_of
+from orchestration.catalogue.publications import Publication
 from orchestration.catalogue.style import STYLE
 from orchestration.html_page import document, escape, html_row, html_table
 
 
 def index_page(
     entries: Sequence[tuple[Kpi, str]],
+    published: Sequence[str],
     organisations: Sequence[tuple[str, str]],
     grades: Sequence[Grade],
     names: Names,
     about: About,
 ) -> str:
-    """All KPIs by category, and how to read what is behind them."""
+    """All KPIs by category, what others published, and how to read what is behind them. ``published``: ready rows."""
     by_category: dict[str, list[tuple[Kpi, str]]] = {}
     for kpi, entry in entries:
         by_category.setdefault(kpi.category, []).append((kpi, entry))
@@ -38,6 +41,7 @@ def index_page(
         f'<li><a href="#{names.of("category", c)}">{escape(category_name(c))}</a> ({len(by_category[c])})</li>'
         for c in categories
     )
+    contents += f'<li><a href="#published">Published figures</a> ({len(published)})</li>' if published else ""
     parts = [
         f"<header><h1>{escape(about.region)}: indicators and how they stand</h1>",
         f'<p class="where">Release {escape(about.release_id)}, as of {escape(about.as_of)}. {len(entries)} indicators, '
@@ -52,7 +56,14 @@ def index_page(
             f'<section><h2 id="{names.of("category", c)}">{escape(category_name(c))}</h2>'
             f'<div class="overview">{html_table(escape(category_name(c)), headers, rows)}</div></section>'
         )
-    parts += [_organisation_list(organisations, grades, names), _reading()]
+    if published:
+        headers = ("Indicator", "Latest", "Trend", "Signal", "Publication")
+        parts.append(
+            '<section><h2 id="published">Published figures</h2><p>What others publish, charted and compared as own '
+            f'figures are.</p><div class="overview">{html_table("Published figures", headers, "".join(published))}'
+            "</div></section>"
+        )
+    parts += [_organisation_list(organisations, grades, names), _reading(bool(published))]
     return document(f"{about.region}: indicators", "\n".join(parts), STYLE)
 
 
@@ -75,6 +86,32 @@ def index_entry(figures: KpiFigures, names: Names) -> str:
     )  # fmt: skip
 
 
+def published_entry(publication: Publication, names: Names) -> str:
+    """A published measure's row on the index."""
+    measure, d = publication.measure, publication.about
+    series = publication.national[0] if publication.national else []
+    newest = words.latest(series)
+    text = f"{measure.name}, {d['publication_name']}. {words.trend_text(measure, series)}"
+    count = sum(len(level.series) for level in publication.levels)
+    latest = "" if newest is None else value_cell(newest, measure) + small_print(
+        escape(f"{newest.level_name}, {words.period_of(newest)}"))  # fmt: skip
+    return html_row(
+        ("Indicator", f'<a href="{names.publication(publication.key)}">{escape(title_of(publication))}</a>'
+                      f"<br><small>{escape(_levels(publication))}</small>"),
+        ("Latest", latest or escape(f"{count} organisations")),
+        ("Trend", charts.spark(series, measure, text) if len(series) > 1 else ""),
+        ("Signal", variation_cell(words.charted(series))),
+        ("Publication", escape(d["publication_name"]) + small_print(
+            escape(f"method {d['method_version']}, {words.COMPARABILITIES[d['comparability_code']]}"))),
+    )  # fmt: skip
+
+
+def _levels(publication: Publication) -> str:
+    """Whom the measure is of."""
+    counted = [(len(level.series), words.level(level.code)) for level in publication.levels]
+    return ", ".join(name if count == 1 and name == "nation" else f"{count} {name}" for count, name in counted)
+
+
 def _organisation_list(organisations: Sequence[tuple[str, str]], grades: Sequence[Grade], names: Names) -> str:
     known = {g.organisation_id: g for g in grades}
     rows = "".join(
@@ -90,10 +127,11 @@ def _organisation_list(organisations: Sequence[tuple[str, str]], grades: Sequenc
     return f'<section><h2 id="organisations">Organisations</h2>{body}</section>'
 
 
-def _reading() -> str:
+def _reading(has_published: bool) -> str:
     statuses = "".join(
         f"<dt>{charts.key_mark(code)}{escape(name)}</dt><dd>{escape(why)}</dd>"
         for code, (name, why) in words.STATUSES.items()
+        if code != "not_published" or has_published
     )
     variations = "".join(
         f"<dt>{charts.key_mark(code)}{escape(name)}</dt><dd>{escape(meaning[:1].upper() + meaning[1:])}.</dd>"
@@ -123,6 +161,6 @@ _ORGANISATIONS = """In a funnel, organisations of equal quality lie within the l
 Only beyond the 99.8 % limit is it a signal. Quartiles need eight other organisations, a median of the others five;
 quartile 4 is best, or highest where neither high nor low is better. Differences between organisations may lie in whom
 they serve."""
-_QUALITY = (
-    """The grade is of completeness in the latest whole quarter: A from 98 %, B from 95 %, C from 85 %, D below."""
-)
+_QUALITY = """An organisation's grade is of completeness in the latest whole quarter: A from 98 %, B from 95 %, C from
+85 %, D below. An indicator's grade is of what that indicator is made of: the weakest of its tables of records and of
+the values on which it turns."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from orchestration.catalogue import charts, words
-from orchestration.catalogue.figures import EVERYBODY, SHOWN, Compared, Figure, Grade, Kpi, KpiFigures, Row
+from orchestration.catalogue.figures import EVERYBODY, SHOWN, Compared, Figure, Kpi, KpiFigures, Quality, Row
 from orchestration.catalogue.pieces import (
     INDEX,
     About,
@@ -16,28 +16,28 @@ from orchestration.catalogue.pieces import (
     details,
     filled_table,
     gap_cell,
-    grade_cell,
     interval_cell,
     judgement_cell,
-    number_cell,
     own_place,
     peers_place,
     plain_table,
+    quality_cell,
     small_print,
     target_value_cell,
     value_cell,
     variation_cell,
     verified,
 )
+from orchestration.catalogue.publications import NATIONAL, key_of
 from orchestration.catalogue.scale import number
+from orchestration.catalogue.sections import comparison, each, too_few, trends
 from orchestration.catalogue.style import STYLE
-from orchestration.html_page import document, escape, html_row, html_table
+from orchestration.html_page import document, escape
 
 
 def kpi_page(
     figures: KpiFigures,
     kpis: Sequence[Kpi],
-    grades: Sequence[Grade],
     names: Names,
     about: About,
     around: tuple[Kpi | None, Kpi | None] = (None, None),
@@ -45,11 +45,12 @@ def kpi_page(
     """Everything about one KPI."""
     kpi, d = figures.kpi, figures.kpi.definition
     sections = [
-        ("trend", "Trend", _trends(figures)),
-        ("compared", "Organisations beside each other", _comparison(figures, grades, names)),
-        ("each", f"Trend of each {_entity_of(figures)}", _each(figures)),
+        ("trend", "Trend", trends(kpi, figures.region, lambda _: "the region")),
+        ("compared", "Organisations beside each other", _comparison(figures, names)),
+        ("each", f"Trend of each {_entity_of(figures)}", each(kpi, figures.entities)),
         ("target", "Distance to target", _targets(figures)),
-        ("published", "Beside published figures", _published(figures)),
+        ("quality", "Quality of the data", _quality(figures, names)),
+        ("published", "Beside published figures", _published(figures, names)),
         ("groups", "Groups of people", _groups(figures)),
         ("definition", "Definition", _definition(kpi, kpis, names)),
     ]
@@ -63,7 +64,7 @@ def kpi_page(
         f'<span class="badge">{words.DIRECTIONS[kpi.direction]}</span>'
         f'<span class="badge">version {d["version"]}</span>{verified(kpi)}</p></header>',
         f'<nav aria-label="On this page"><ul>{contents}</ul></nav>',
-        _glance(figures, grades),
+        _glance(figures),
         *(f'<section><h2 id="{id}">{title}</h2>{content}</section>' for id, title, content in sections if content),
         _turn(around, names),
         f'<footer><p class="where">Release {escape(about.release_id)}, as of {escape(about.as_of)}. Protected figures: '
@@ -72,7 +73,7 @@ def kpi_page(
     return document(f"{kpi.id} {kpi.name}: {about.region}", "\n".join(parts), STYLE)
 
 
-def _glance(figures: KpiFigures, grades: Sequence[Grade]) -> str:
+def _glance(figures: KpiFigures) -> str:
     """The answer before the evidence."""
     kpi, items = figures.kpi, []
     for series in figures.region[:4]:
@@ -98,78 +99,15 @@ def _glance(figures: KpiFigures, grades: Sequence[Grade]) -> str:
         outside = sum((c.place.get("funnel_band_code") or "").endswith("998") for c in shown)
         small = f"{outside} outside the 99.8 % limits" if charts.has_funnel(shown) else ""
         items.append(("Organisations compared", f"{len(shown)} of {len(figures.compared)}", small))
-    graded = Counter(g.grade_code for g in grades if g.grade_code)
-    if graded and kpi.category != "funding":
+    graded = Counter(quality.grade for quality in figures.quality.values())
+    if graded:
         text = ", ".join(f"{count} × {escape(code)}" for code, count in sorted(graded.items()))
-        items.append(("Quality of data, organisations", text, "completeness in the latest whole quarter"))
+        items.append(("Quality of data, organisations", text, "by the weakest of what feeds this indicator"))
     inner = "".join(f"<div><dt>{t}</dt><dd><strong>{v}</strong><small>{s}</small></dd></div>" for t, v, s in items)
     return f'<dl class="glance">{inner}</dl>'
 
 
-def _trends(figures: KpiFigures) -> str:
-    """The region over time: one series beside its words, several beside each other."""
-    kpi, parts = figures.kpi, []
-    beside = ' class="beside"' if len(figures.region) == 1 else ""
-    for index, series in enumerate(figures.region):
-        of = "" if series[0].slice_value == "all" else f", {series[0].slice_value}"
-        title = f"{kpi.name}{of}: the region"
-        text = words.trend_text(kpi, series)
-        picture = charts.trend(kpi, series, name=f"trend{index}", title=title, text=text)
-        parts.append(
-            f'<div><figure{beside}><figcaption>{escape(title)}</figcaption>{picture}<div class="said">{_legend(series)}'
-            f"<p>{escape(text)}</p></div></figure>{_trend_table(kpi, series, title)}</div>"
-        )
-    return "".join(parts) if beside else f'<div class="pair">{"".join(parts)}</div>'
-
-
-def _legend(series: Sequence[Figure]) -> str:
-    """What occurs in a picture, named."""
-    kinds = {f.variation_code or "plain" for f in series if f.is_shown} | {f.value_status for f in series}
-    entries = [(charts.key_mark(code), name) for code, (name, _) in words.VARIATIONS.items() if code in kinds]
-    if any(f.spc_mean is not None for f in series):
-        entries += [(charts.key_line("mean"), "mean"), (charts.key_line("limit"), "limits")]
-    elif any(f.ci95_lower is not None for f in series):
-        entries.append((charts.key_line("whisker"), "95 % interval"))
-    if "plain" in kinds and any(f.spc_mean is not None for f in series):
-        entries.append((charts.key_mark("plain"), "not on the chart"))
-    if any(f.target is not None for f in series):
-        entries.append((charts.key_line("target"), "target"))
-    if any(f.is_shown and not f.is_firm for f in series):
-        entries.append((charts.key_mark("plain", hollow=True), "may still change"))
-    entries += [(charts.key_mark(code), name) for code, (name, _) in words.STATUSES.items() if code in kinds]
-    items = "".join(f"<li>{mark}{escape(name)}</li>" for mark, name in entries)
-    return f'<ul class="legend">{items}</ul>'
-
-
-def _trend_table(kpi: Kpi, series: Sequence[Figure], title: str) -> str:
-    on_chart = any(f.spc_mean is not None for f in series)
-    is_staleness_said = words.is_stale_throughout(series)
-    headers = ["Period", "Value", "Counted", "95 % interval"]
-    headers += ["Signal", "Mean", "Limits"] if on_chart else []
-    headers += ["Target"] if any(f.target is not None for f in series) else []
-    headers.append("Remarks")
-    rows = []
-    for f in reversed(series):
-        cells = [
-            escape(words.period_of(f)),
-            value_cell(f, kpi),
-            counted(f, kpi),
-            interval_cell(f.ci95_lower, f.ci95_upper),
-        ]
-        if on_chart:
-            rule = words.RULES.get(f.spc_rule_code or "", "")
-            cells += [
-                variation_cell(f) + (f"<br><small>{escape(rule)}</small>" if rule else ""),
-                number_cell(f.spc_mean),
-                interval_cell(f.spc_lower_limit, f.spc_upper_limit),
-            ]
-        cells += [number_cell(f.target)] if "Target" in headers else []
-        cells.append(escape("; ".join(words.cautions(f, is_staleness_said=is_staleness_said))))
-        rows.append(cells)
-    return details("Figures of this picture", plain_table(title, headers, rows))
-
-
-def _comparison(figures: KpiFigures, grades: Sequence[Grade], names: Names) -> str:
+def _comparison(figures: KpiFigures, names: Names) -> str:
     kpi, compared = figures.kpi, figures.compared
     if not compared:
         return ""
@@ -177,72 +115,19 @@ def _comparison(figures: KpiFigures, grades: Sequence[Grade], names: Names) -> s
     rest = [c for c in compared if not c.figure.is_shown]
     numbers = {c.figure.level_key: index for index, c in enumerate([*ordered, *rest], 1)}
     period = words.period_of(compared[0].figure)
-    figures_ = []
-    if charts.has_funnel(compared):
-        title = f"Funnel of organisations, {period}"
-        text = words.funnel_text(kpi, compared)
-        picture = charts.funnel(kpi, compared, numbers, name="funnel", title=title, text=text)
-        figures_.append(
-            f"<figure><figcaption>{escape(title)}</figcaption>{picture}{_funnel_legend(kpi, compared)}"
-            f"<p>{escape(text)}{escape(_dispersion(compared))}</p></figure>"
-        )
-    text = words.peers_text(kpi, compared)
-    if len(ordered) > 1:
-        title = f"Organisations in order, {period}"
-        picture = charts.peers(kpi, compared, numbers, name="peers", title=title, text=text)
-        figures_.append(
-            f"<figure><figcaption>{escape(title)}</figcaption>{picture}{_peers_legend(compared)}"
-            f"<p>{escape(text)}</p></figure>"
-        )
-    said = [*([] if len(ordered) > 1 else [text]), *words.left_out(compared)]
-    sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
-    table = _place_table(figures, [*ordered, *rest], numbers, grades, names, period)
-    return f'<div class="pair">{"".join(figures_)}</div>{sentences}{table}{_narrower(kpi, ordered, names)}'
-
-
-def _dispersion(compared: Sequence[Compared]) -> str:
-    place = next((c.place for c in compared if c.place.get("phi") is not None), {})
-    if not place:
-        return ""
-    wider = "widened by it" if place.get("is_over_dispersed") else "not widened"
-    return f" They vary {number(place['phi'])} times as much as chance alone gives (φ); the limits are {wider}."
-
-
-def _funnel_legend(kpi: Kpi, compared: Sequence[Compared]) -> str:
-    kinds = {charts.funnel_mark(c, kpi) for c in compared if c.figure.is_shown and c.place.get("funnel_band_code")}
-    named = {
-        "common_cause": "within the limits",
-        "edge": "outside 95 %, no signal",
-        "improvement": "better than chance explains",
-        "concern": "worse than chance explains",
-        "high": "higher than chance explains",
-        "low": "lower than chance explains",
-    }
-    items = [(charts.key_mark(kind), name) for kind, name in named.items() if kind in kinds]
-    items += [(charts.key_line("mean"), "all together"), (charts.key_line("funnel95"), "95 % limits"),
-              (charts.key_line("funnel998"), "99.8 % limits")]  # fmt: skip
-    return f'<ul class="legend">{"".join(f"<li>{mark}{name}</li>" for mark, name in items)}</ul>'
-
-
-def _peers_legend(compared: Sequence[Compared]) -> str:
-    items = [(charts.key_mark("plain"), "organisation")]
-    if any(c.figure.ci95_lower is not None for c in compared):
-        items.append((charts.key_line("whisker"), "95 % interval"))
-    if any(c.place.get("median") is not None for c in compared):
-        items.append((charts.key_line("mean"), "median"))
-    return f'<ul class="legend">{"".join(f"<li>{mark}{name}</li>" for mark, name in items)}</ul>'
+    table = _place_table(figures, [*ordered, *rest], numbers, names, period)
+    return comparison(kpi, compared, numbers, whose="organisations") + table + _narrower(kpi, ordered, names)
 
 
 def _place_table(
     figures: KpiFigures,
     ordered: Sequence[Compared],
     numbers: Mapping[str, int],
-    grades: Sequence[Grade],
     names: Names,
     period: str,
 ) -> str:
     """Each organisation's own place."""
-    kpi, known = figures.kpi, {g.organisation_id: g for g in grades}
+    kpi = figures.kpi
     rows = [
         (
             names.of("of", c.figure.level_key),
@@ -253,13 +138,13 @@ def _place_table(
                     f'<a href="{names.organisation(c.figure.level_key)}">{escape(c.figure.level_name)}</a>',
                 ),
                 *own_place(c, kpi),
-                ("Quality", grade_cell(known.get(c.figure.level_key), short=True)),
+                ("Quality", quality_cell(figures.quality.get(c.figure.level_key))),
                 ("Remarks", escape("; ".join(words.cautions(c.figure)))),
             ],
         )
         for c in ordered
     ]
-    return filled_table(f"Organisations beside each other, {period}", rows) + _too_few(ordered)
+    return filled_table(f"Organisations beside each other, {period}", rows) + too_few(ordered)
 
 
 def _narrower(kpi: Kpi, ordered: Sequence[Compared], names: Names) -> str:
@@ -285,62 +170,81 @@ def _narrower(kpi: Kpi, ordered: Sequence[Compared], names: Names) -> str:
     return details("Narrower groups of peers", filled_table("Narrower groups of peers", rows)) if rows else ""
 
 
-def _too_few(compared: Sequence[Compared]) -> str:
-    """Why there is no median or quartile for anybody."""
-    if not any(c.figure.is_shown for c in compared):
-        return ""
-    if all(c.place.get("median_of_others") is None for c in compared):
-        return "<p>Nobody's peers can be shown: a median of the others needs five of them, quartiles eight.</p>"
-    if all(c.place.get("quartile_number") is None for c in compared):
-        return "<p>There are no quartiles: they need eight other organisations.</p>"
-    return ""
-
-
-def _each(figures: KpiFigures) -> str:
-    """A small trend for everyone; one who has nothing to show is named with the reason."""
-    kpi, items, others = figures.kpi, [], []
-    for series in figures.entities:
-        first = series[0]
-        name = first.level_name if first.slice_value == "all" else f"{first.level_name}, {first.slice_value}"
-        if sum(f.is_shown for f in series) < 2:
-            others.append(name)
-            continue
-        newest = words.latest(series)
-        value = f"{value_cell(newest, kpi)} <small>{escape(words.period_of(newest))}</small>" if newest else ""
-        variation = variation_cell(words.charted(series))
-        text = f"{name}. {words.trend_text(kpi, series)}"
-        items.append(
-            f"<li><strong>{escape(name)}</strong>{charts.spark(series, kpi, text)}"
-            f"<p>{value}{', ' if variation else ''}{variation}</p></li>"
-        )
-    if not items:
-        return ""
-    more = f"<p>Fewer than two figures can be shown: {escape(words.names(others))}.</p>" if others else ""
-    return f'<ul class="minis">{"".join(items)}</ul>{more}'
-
-
 def _targets(figures: KpiFigures) -> str:
     if not figures.targets:
         return "<p>No target is set for this indicator.</p>"
     kpi = figures.kpi
-    rows = "".join(
-        html_row(
-            ("Whose", escape(f.level_name if f.level_code != "region" else f"{f.level_name} (region)")),
-            ("Period", escape(words.period_of(f))),
-            ("Value", value_cell(f, kpi)),
-            ("Target", target_value_cell(f, kpi)),
-            ("Gap", gap_cell(f, kpi)),
-            ("Judgement", judgement_cell(f, kpi)),
+    rows = [
+        (
+            "",
+            [
+                ("Whose", escape(f.level_name if f.level_code != "region" else f"{f.level_name} (region)")),
+                ("Period", escape(words.period_of(f))),
+                ("Value", value_cell(f, kpi)),
+                ("Target", target_value_cell(f, kpi)),
+                ("Gap", gap_cell(f, kpi)),
+                ("Judgement", judgement_cell(f, kpi)),
+                ("Quality", quality_cell(quality) if (quality := figures.quality.get(f.level_key)) else ""),
+            ],
         )
         for f in figures.targets
+    ]
+    table = filled_table("Distance to target", rows)
+    return f"{table}<p>{words.TARGETS}</p>"
+
+
+def _quality(figures: KpiFigures, names: Names) -> str:
+    """What each organisation's grade for this KPI rests on."""
+    if not figures.quality:
+        return ""
+    linked = {c.figure.level_key for c in figures.compared}
+    listed = sorted(figures.quality.items(), key=lambda item: (item[1].weakest["organisation_name"], item[0]))
+    rows = [
+        (
+            "",
+            [
+                ("Organisation", _organisation(organisation, quality, names, organisation in linked)),
+                ("Grade", escape(quality.grade)),
+                ("Weakest part", escape(words.quality_part(quality.weakest))),
+                ("Also short of an A", escape("; ".join(
+                    words.quality_part(part) for part in quality.parts[1:] if part["part_grade_code"] != "A"))),
+            ],
+        )
+        for organisation, quality in listed
+    ]  # fmt: skip
+    every = [part for quality in figures.quality.values() for part in quality.parts]
+    parts = {(part["part_code"], part["subject_code"]): part for part in every}
+    text = words.quality_text([parts[key] for key in sorted(parts)])
+    return f"<p>{escape(text)}</p>{filled_table('Quality of the data', rows)}"
+
+
+def _organisation(id: str, quality: Quality, names: Names, is_linked: bool) -> str:
+    name = escape(quality.weakest["organisation_name"])
+    return f'<a href="{names.organisation(id)}">{name}</a>' if is_linked else name
+
+
+def _published(figures: KpiFigures, names: Names) -> str:
+    """The latest own figures beside published ones: national ones, and those of regions for who asks for them."""
+    said = [r for r in figures.published if r["level_code"] == "region" or r["value_status"] in (*SHOWN, "suppressed")]
+    first = [r for r in said if r["published_level_code"] == NATIONAL] or said
+    rest = [r for r in said if r not in first]
+    links = dict.fromkeys(
+        f'<a href="{names.publication(key_of(r))}">{escape(r["publication_code"])}: {escape(r["measure_id"])}</a>'
+        for r in said
     )
-    table = html_table("Distance to target", ("Whose", "Period", "Value", "Target", "Gap", "Judgement"), rows)
-    return f"{table}<p>A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown.</p>"
+    if not said:
+        return ""
+    title = "Beside published figures"
+    more = (
+        details("Beside the figures of regions", _beside_table(f"{title} of regions", rest, figures.kpi))
+        if rest
+        else ""
+    )
+    pages = f"<p>Their own pages, with charts, funnels, source and licence: {', '.join(links)}.</p>"
+    return _beside_table(title, first, figures.kpi) + more + pages
 
 
-def _published(figures: KpiFigures) -> str:
-    """The latest own figures beside published ones; organisations that the KPI says nothing about are left out."""
-    kpi = figures.kpi
+def _beside_table(title: str, listed: Sequence[Row], kpi: Kpi) -> str:
     rows = [
         (
             "",
@@ -353,10 +257,9 @@ def _published(figures: KpiFigures) -> str:
                 ("Comparable", escape(words.COMPARABILITIES.get(r["comparability_code"], r["comparability_code"]))),
             ],
         )
-        for r in figures.published
-        if r["level_code"] == "region" or r["value_status"] in (*SHOWN, "suppressed")
+        for r in listed
     ]
-    return filled_table("Beside published figures", rows) if rows else ""
+    return filled_table(title, rows)
 
 
 def _own_value(row: Row, kpi: Kpi) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestration.catalogue import words
-from orchestration.catalogue.figures import Compared, Grade, Kpi
-from orchestration.catalogue.pieces import INDEX, About, Names, filled_table, grade_cell, own_place
+from orchestration.catalogue.figures import Compared, Grade, Kpi, Quality
+from orchestration.catalogue.pieces import INDEX, About, Names, filled_table, grade_cell, own_place, quality_cell
 from orchestration.catalogue.style import STYLE
 from orchestration.html_page import document, escape
 
+Own = tuple[Kpi, Compared, Quality | None]
+"""A KPI with the organisation's figure among the others' and the quality of the data behind it."""
 
-def organisation_page(
-    name: str, listed: Sequence[tuple[Kpi, Compared]], grade: Grade | None, names: Names, about: About
-) -> str:
+
+def organisation_page(name: str, listed: Sequence[Own], grade: Grade | None, names: Names, about: About) -> str:
     """An organisation's own place in every KPI that organisations are compared by."""
     rows = [
         (
@@ -23,10 +24,11 @@ def organisation_page(
                               f"{escape(kpi.name)}</a><br><small>{words.DIRECTIONS[kpi.direction]}</small>"),
                 ("Period", escape(words.period_of(c.figure))),
                 *own_place(c, kpi),
+                ("Quality", quality_cell(quality) if quality else ""),
                 ("Remarks", escape("; ".join(words.cautions(c.figure)))),
             ],
         )
-        for kpi, c in listed
+        for kpi, c, quality in listed
         if c.figure.value_status != "not_computed"
     ]  # fmt: skip
     parts = [
@@ -42,11 +44,11 @@ def organisation_page(
     return document(f"{name}: {about.region}", "\n".join(parts), STYLE)
 
 
-def _not_computed(listed: Sequence[tuple[Kpi, Compared]], names: Names) -> str:
+def _not_computed(listed: Sequence[Own], names: Names) -> str:
     """The KPIs that say nothing about the organisation, apart from those that do."""
     links = [
         f'<a href="{names.kpi(kpi)}#{names.of("of", c.figure.level_key)}">{escape(kpi.id)} {escape(kpi.name)}</a>'
-        for kpi, c in listed
+        for kpi, c, _ in listed
         if c.figure.value_status == "not_computed"
     ]
     if not links:

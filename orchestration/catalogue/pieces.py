@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from orchestration.catalogue import charts, words
-from orchestration.catalogue.figures import EVERYBODY, Compared, Figure, Grade, Kpi
+from orchestration.catalogue.figures import EVERYBODY, Compared, Figure, Grade, Kpi, Quality
 from orchestration.catalogue.scale import number
 from orchestration.html_page import escape, html_row, html_table
 
@@ -37,11 +37,12 @@ class Names:
 
     taken: dict[str, str] = field(default_factory=dict)
 
-    def of(self, kind: str, id: str) -> str:
-        """A name of letters, digits, dots and dashes; the same for the same thing, another for another."""
+    def of(self, kind: str, id: str, text: str = "") -> str:
+        """A name of letters, digits, dots and dashes; the same for the same thing, another for another. ``text`` is
+        what the name is made of where it is not the id."""
         key = f"{kind}\0{id}"
         if key not in self.taken:
-            base = f"{kind}-{re.sub(r'[^a-z0-9.]+', '-', id.lower()).strip('-.')[:60] or 'x'}"
+            base = f"{kind}-{re.sub(r'[^a-z0-9.]+', '-', (text or id).lower()).strip('-.')[:60] or 'x'}"
             used = set(self.taken.values())
             name, count = base, 2
             while name in used:
@@ -52,6 +53,10 @@ class Names:
     def kpi(self, kpi: Kpi) -> str:
         """File of a KPI's page."""
         return self.of("kpi", f"{kpi.id}-v{kpi.definition['version']}") + ".html"
+
+    def publication(self, key: Sequence[str]) -> str:
+        """File of the page of a published measure."""
+        return self.of("published", "\0".join(key), "-".join(part for part in key if part != EVERYBODY)) + ".html"
 
     def organisation(self, id: str) -> str:
         """File of an organisation's page."""
@@ -169,14 +174,20 @@ def band_cell(compared: Compared, kpi: Kpi, group: str) -> str:
     return f'<span class="{kind if band.endswith("998") else ""}">{charts.key_mark(kind)}{name}</span>'
 
 
-def grade_cell(grade: Grade | None, short: bool = False) -> str:
+def quality_cell(quality: Quality | None) -> str:
+    """Grade of a KPI's data, with the weakest part where it is short of an A."""
+    if quality is None:
+        return '<span class="hidden">no data</span>'
+    weakest = "" if quality.grade == "A" else small_print(escape(words.quality_part(quality.weakest)))
+    return escape(quality.grade) + weakest
+
+
+def grade_cell(grade: Grade | None) -> str:
     if grade is None:
         return '<span class="hidden">no data</span>'
     if grade.grade_code is None or grade.completeness_pct is None:
         name = words.STATUSES.get(grade.completeness_status, ("not computed", ""))[0]
         return f'<span class="hidden">{escape(name)}</span>'
-    if short:
-        return escape(grade.grade_code)
     period = words.period("quarter", grade.period_start_on, grade.period_end_on)
     return escape(f"{grade.grade_code}, {number(grade.completeness_pct)} % complete in {period}")
 

@@ -20,7 +20,7 @@ padding-top:.75rem}
 margin:0 .35rem .25rem 0;color:var(--quiet);white-space:nowrap}
 .badge.doubt{color:var(--hold)}
 .glance{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:1rem 0}
-.glance>div{border:1px solid var(--line);border-radius:.4rem;padding:.5rem .75rem}
+.glance>div{max-width:22rem;border:1px solid var(--line);border-radius:.4rem;padding:.5rem .75rem}
 .glance dt{color:var(--quiet);font-size:.9rem}
 .glance dd{margin:0}
 .glance dd strong{display:block;font-size:1.25rem;line-height:1.3;font-variant-numeric:tabular-nums}
@@ -57,7 +57,7 @@ svg .name text{fill:var(--text)}
 .mark.improvement{fill:var(--blue);stroke:var(--blue)}
 .mark.concern{fill:var(--orange);stroke:var(--orange)}
 .mark.high,.mark.low{fill:var(--purple);stroke:var(--purple)}
-.mark.suppressed,.mark.no_data,.mark.not_computed{fill:none;stroke:var(--grey)}
+.mark.suppressed,.mark.no_data,.mark.not_computed,.mark.not_published{fill:none;stroke:var(--grey)}
 .mark.hollow{fill:var(--ground)}
 .key{width:.9rem;height:.9rem;vertical-align:-.1em;margin-right:.35rem}
 .legend{list-style:none;padding:0;margin:.25rem 0;display:flex;flex-wrap:wrap;gap:.15rem 1rem;font-size:.9rem;
@@ -69,6 +69,8 @@ td .concern,dd .concern{color:var(--orange)}
 td .high,td .low,dd .high,dd .low{color:var(--purple)}
 td[data-label=Value],td[data-label=Latest]{white-space:nowrap;font-variant-numeric:tabular-nums}
 td small{color:var(--quiet);white-space:normal}
+@media (min-width:44.01rem){td[data-label=Value] small,td[data-label=Quartile] small,td[data-label="95 % interval"],
+td[data-label="Rounding leaves"]{white-space:nowrap}td[data-label=Quality]{min-width:8.5rem}}
 tr:target{background:var(--band)}
 details{margin:.5rem 0}
 summary{cursor:pointer;color:var(--link);padding:.3rem 0}

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from orchestration.catalogue.figures import Compared, Figure, Kpi
+from orchestration.catalogue.figures import Compared, Figure, Kpi, Row
 from orchestration.catalogue.scale import number
 
 STATUSES = {
     "suppressed": ("hidden", "The number is so small that it could point at people, or would give such a number away."),
     "no_data": ("no data", "Nothing was delivered that speaks for the period."),
     "not_computed": ("not computed", "There was nobody to count, or fewer than the KPI asks for to be meaningful."),
+    "not_published": ("not published", "The publication has no such figure."),
 }
 """Status of a figure that is not shown → (what stands in its place, why)."""
 
@@ -59,6 +60,9 @@ DIFFERENCES = {
 DIRECTIONS = {1: "higher is better", -1: "lower is better", 0: "neither high nor low is better"}
 UNITS = {
     "percent": "per cent",
+    "per_1000": "per 1,000",
+    "per_10000": "per 10,000",
+    "per_100000": "per 100,000",
     "fte": "full-time equivalents",
     "points": "percentage points",
     "currency": "amount of money",
@@ -81,10 +85,28 @@ CATEGORIES = {
     "funding": "Funding",
     "data_quality": "Quality of data",
 }
-_SUFFIXES = {"percent": "\N{NO-BREAK SPACE}%", "days": " days", "hours": " hours", "fte": " FTE", "points": " points"}
-_PERIODS = {"month": "Monthly", "quarter": "Quarterly", "financial_year": "Yearly", "rolling12": "Twelve-month"}
+_SUFFIXES = {"percent": "\N{NO-BREAK SPACE}%", "days": " days", "hours": " hours", "fte": " FTE", "points": " points",
+             "per_1000": " per 1,000", "per_10000": " per 10,000", "per_100000": " per 100,000"}  # fmt: skip
+TARGETS = (
+    "A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown. Where the quality of "
+    "the data is D, neither a target met nor one missed says much."
+)
+NOT_COMPARED = "Counts grow with the size of those who are counted, so that nobody is ranked or judged by them."
+PUBLISHED_CHART = "XmR, for months and quarters; a published series is over, so that its limits come of all its points"
+_PERIODS = {"month": "Monthly", "quarter": "Quarterly", "financial_year": "Yearly", "calendar_year": "Yearly",
+            "rolling12": "Twelve-month"}  # fmt: skip
 _ENTITIES = {"organisation": "organisation", "funder": "funder", "programme": "programme", "source": "source",
              "service_type": "type of service"}  # fmt: skip
+_NOT_COUNTED = {
+    "mean": "a mean",
+    "median": "a median",
+    "quantile": "a quantile",
+    "ratio": "a quotient of two amounts",
+    "effect_size": "a mean beside its spread",
+    "difference": "a difference",
+    "value": "a value without counts",
+}
+"""Statistic that is made of no counts → what it is."""
 _NAMED = 6
 """Names that a sentence lists before it counts the rest."""
 
@@ -102,6 +124,14 @@ def group(slice_value: str) -> str:
 def entity(level_code: str) -> str:
     """What an entity of a level is called."""
     return _ENTITIES.get(level_code, plain(level_code))
+
+
+def level(code: str) -> str:
+    """What the organisations of a publication's level are called together: the code, in plural."""
+    name = plain(code)
+    if code == "national":
+        return "nation"
+    return f"{name[:-1]}ies" if re.search("[^aeiou]y$", name) else name if name.endswith("s") else f"{name}s"
 
 
 def quantity(value: float, unit: str, slice_value: str = "all") -> str:
@@ -221,6 +251,35 @@ def why_not_judged(figure: Figure, direction: int) -> str:
     return "; ".join(reasons) or "target set after the period began, or too few cases"
 
 
+def quality_part(part: Row) -> str:
+    """A part of the quality of a KPI's data with its share."""
+    share = f"{number(part['share_pct'])}\N{NO-BREAK SPACE}%"
+    return f"{_quality_subject(part)} {share}"
+
+
+def quality_text(parts: Sequence[Row]) -> str:
+    """What the grades of a KPI rest on."""
+    records = [_quality_subject(part) for part in parts if part["part_code"] == "records"]
+    elements = [
+        f"{part['subject_name']} ({part['reason'][:1].lower() + part['reason'][1:]})"
+        for part in parts
+        if part["part_code"] == "element"
+    ]
+    said = ["A grade is that of the weakest part: A from 98 %, B from 95 %, C from 85 %, D below."]
+    if records:
+        said.append(f"Records delivered without an open defect, by table: {', '.join(records)}.")
+    if elements:
+        said.append(f"Values in the latest whole quarter: {'; '.join(elements)}.")
+    return " ".join(said)
+
+
+def _quality_subject(part: Row) -> str:
+    if part["part_code"] == "element":
+        return str(part["subject_name"])
+    kind, _, table = str(part["subject_code"]).partition(".")
+    return f"{plain(table)} ({plain(kind)})"
+
+
 def is_stale_throughout(series: Sequence[Figure]) -> bool:
     """Every figure waits for a delivery, which is said once."""
     return bool(series) and all(f.is_stale for f in series)
@@ -254,6 +313,15 @@ def funnel_text(kpi: Kpi, compared: Sequence[Compared]) -> str:
     if all(c.place.get("funnel_band_code") == "within" for c in plotted):
         text += " All are within the limits."
     return text
+
+
+def why_no_funnel(kpi: Kpi) -> str:
+    """Why organisations that stand beside each other have no funnel."""
+    statistic = str(kpi.definition.get("statistic_code") or "")
+    what = _NOT_COUNTED.get(statistic)
+    if what is None:
+        return "There is no funnel: it needs the counts behind the figures."
+    return f"There is no funnel: its limits say how far chance moves counts, and this is {what}."
 
 
 def peers_text(kpi: Kpi, compared: Sequence[Compared]) -> str:

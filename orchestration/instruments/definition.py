@@ -120,6 +120,11 @@ class Scale(Strict):
     )
     value_set: Code | None = Field(default=None, description="Whose preferences an index rests on.")
     mapping: Code | None = Field(default=None, description="By which mapping from another version, if any.")
+    joined: Literal["score", "measure"] | None = Field(
+        default=None,
+        description="Joined a released version, whose other figures it leaves as they are; measure: its change is an "
+        "outcome of its own.",
+    )
     score_range: tuple[Decimal, Decimal] | None = Field(
         default=None, description="Lowest and highest score, where they do not follow from the table."
     )
@@ -283,9 +288,10 @@ class Instrument(Strict):
     @property
     def measured(self) -> tuple[str, ...]:
         """Scales whose change is an outcome."""
+        joined = tuple(scale.code for scale in self.scales if scale.joined == "measure")
         if self.measures is not None:
-            return self.measures
-        return () if self.headline is None else (self.headline,)
+            return (*self.measures, *joined)
+        return (*(() if self.headline is None else (self.headline,)), *joined)
 
     def scale(self, code: str) -> Scale:
         """The scale with this code; KeyError if there is none."""
@@ -450,6 +456,8 @@ def problems_of(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
     broken = False
     for index, scale in enumerate(instrument.scales):
         at: Loc = ("scales", index)
+        if scale.joined and scale.code in (instrument.headline, *(instrument.measures or ())):
+            yield (*at, "joined"), "what the instrument is judged by cannot join it later; write a new version"
         if scale.code in scales[:index]:
             yield (*at, "code"), f"scale '{scale.code}' is there twice"
         for message in _scale_problems(instrument, scale):

@@ -98,7 +98,8 @@ def _items(instrument: Instrument) -> Table:
     reversed_items = {item for run in instrument.ranges for item in run.reverse}
     named = {**instrument.item_names, **instrument.wording}
     for run in instrument.ranges:
-        for items in _alike(run.numbers, reversed_items, named, run.points):
+        apart = {item for item in run.numbers if item in named or item in run.points or item in run.safeguard}
+        for items in _alike(run.numbers, reversed_items, apart):
             first = items[0]
             points = "reversed" if first in reversed_items else "as answered"
             if first in run.points:
@@ -110,14 +111,12 @@ def _items(instrument: Instrument) -> Table:
     return table
 
 
-def _alike(
-    numbers: Sequence[int], reversed_items: set[int], named: dict[int, str], points: dict[int, dict[int, Decimal]]
-) -> Iterator[list[int]]:
-    """Neighbouring items that one line describes."""
+def _alike(numbers: Sequence[int], reversed_items: set[int], apart: set[int]) -> Iterator[list[int]]:
+    """Neighbouring items that one line describes; those ``apart`` have a line of their own."""
     group: list[int] = []
     for number in numbers:
-        is_own = number in named or number in points
-        if group and (is_own or group[-1] in named or (number in reversed_items) != (group[-1] in reversed_items)):
+        is_own = number in apart or bool(group and group[-1] in apart)
+        if group and (is_own or (number in reversed_items) != (group[-1] in reversed_items)):
             yield group
             group = []
         group.append(number)

@@ -29,6 +29,7 @@ from sources.connector import MappingProblem
 
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Header = Annotated[str, Field(min_length=1)]
+Stated = Annotated[str, Field(min_length=1, max_length=500)]
 Comparability = Literal["exact", "similar", "indicative"]
 PeriodType = Literal["month", "quarter", "financial_year", "calendar_year", "rolling12", "other"]
 PERIOD_TYPES: tuple[str, ...] = get_args(PeriodType)
@@ -66,6 +67,9 @@ class Publication(_Strict):
     code: Code
     method_version: Annotated[str, Field(min_length=1)]
     comparability: Comparability
+    name: Stated | None = None
+    source: Stated | None = None
+    licence: Stated | None = None
 
 
 class FileBlock(_Strict):
@@ -378,7 +382,9 @@ def is_count(mapping: IndicatorMapping, part: Part) -> bool:
     return part.role in ("numerator", "denominator") or mapping.measures[part.measure_id].statistic == "count"
 
 
-MeasureRow = tuple[str, str, str, str, str, int, str, float, str, str, str | None, Decimal]
+MeasureRow = tuple[
+    str, str, str, str, str, int, str, float, str, str, str | None, Decimal, str | None, str | None, str | None
+]
 PartRow = tuple[str, str, str, str, int, int, bool]
 
 
@@ -392,7 +398,7 @@ def indicator_rows(source_id: str, block: Mapping[str, Any]) -> tuple[list[Measu
             measure.method_version or publication.method_version,
             *(measure.direction, measure.unit, float(UNITS[measure.unit]), measure.statistic),
             measure.comparability or publication.comparability,
-            *(measure.kpi_id, measure.scale),
+            *(measure.kpi_id, measure.scale, publication.name, publication.source, publication.licence),
         )
         for code, measure in sorted(mapping.measures.items())
     ]

@@ -162,7 +162,13 @@ def _packed(content: bytes) -> bytes:
 
 _MAPPING = """
 mapping:
-  publication: {code: wellbeing_yearbook, method_version: "2023", comparability: similar}
+  publication:
+    code: wellbeing_yearbook
+    name: Wellbeing yearbook
+    method_version: "2023"
+    comparability: similar
+    source: Brightwell Statistics, a made-up publisher
+    licence: CC0 1.0
   layout: {type: tidy_by_statistic, measure: measure, statistic: statistic, value: figure}
   organisation:
     code: code

@@ -16,7 +16,19 @@ from orchestration.catalogue import About, charts, pages, pieces, scale, words, 
 from orchestration.catalogue.figures import read_figures, read_kpis
 from orchestration.catalogue.style import STYLE as CATALOGUE_STYLE
 from orchestration.html_page import STYLE as BASE_STYLE
-from tests.published_tables import FIGURE, HIDDEN, KPI, PLACE, PUBLISHED, Row, months, published, year
+from tests.published_tables import (
+    EXTERNAL,
+    FIGURE,
+    HIDDEN,
+    KPI,
+    PLACE,
+    PUBLISHED,
+    QUALITY,
+    Row,
+    months,
+    published,
+    year,
+)
 
 ABOUT = About("Demo region", "2025-10-03-abc", "2025-10-03")
 NAMES = ["ash", "birch", "cedar", "daisy", "elm", "fern", "gorse", "hazel", "iris"]
@@ -270,6 +282,118 @@ def test_own_figures_stand_beside_published_ones() -> None:
     assert 'id="published"' not in page(months(3))
 
 
+# Quality of the data ------------------------------------------------------------------------------------------------
+
+DESTINATION = QUALITY | {"part_code": "element", "subject_code": "destination", "subject_name": "Destination",
+                         "reason": "The destination is what is counted", "share_pct": 83.0, "part_grade_code": "D",
+                         "grade_code": "D"}  # fmt: skip
+
+
+def test_a_grade_is_of_the_kpi_and_says_on_what_it_rests() -> None:
+    other = KPI | {"kpi_id": "AC-01", "kpi_name": "Referrals"}
+    figures = [*compared(), *(row | {"kpi_id": "AC-01"} for row in compared())]
+    told = render(
+        figures,
+        kpis=[other, KPI],
+        places=[*places(), *(p | {"kpi_id": "AC-01"} for p in places())],
+        quality=[
+            DESTINATION,
+            QUALITY | {"is_weakest": False, "grade_code": "D"},
+            QUALITY | {"organisation_id": "birch", "organisation_name": "Birch"},
+            QUALITY | {"kpi_id": "AC-01"},
+        ],
+    )
+    exits, referrals = told["kpi-oc-12-v1.html"], told["kpi-ac-01-v1.html"]
+    ash = re.search(r'<tr role="row" id="of-ash">.*?</tr>', exits, re.DOTALL)
+    assert ash is not None
+    assert "<span>D<br><small>Destination 83\N{NO-BREAK SPACE}%</small></span>" in ash[0]
+    assert "<strong>1 × A, 1 × D</strong>" in exits and "<strong>1 × A</strong>" in referrals
+    assert "Destination 83" in told["organisation-ash.html"]
+    assert "exit (hmis csv)" in exits and "Destination (the destination is what is counted)" in exits
+    assert "Destination" not in referrals[referrals.index('<h2 id="quality">') :]
+    assert 'id="quality"' not in page(compared(), places=places())
+
+
+# Published figures --------------------------------------------------------------------------------------------------
+
+
+def atlas() -> list[Row]:
+    """A nation by months on a chart, and nine counties of a year in a funnel, one of them hidden."""
+    rows = [
+        EXTERNAL
+        | {name: row[name] for name in ("period_start_on", "period_end_on")}
+        | CHART
+        | {"period_type_code": "month"}
+        for row in months(14)
+    ]
+    rows[-1] |= {"variation_code": "concern", "spc_rule_code": "A", "value": 12.0}
+    place = {name: PLACE[name] for name in ("centre", "median", "funnel95_lower", "funnel95_upper", "funnel998_lower",
+                                            "funnel998_upper", "funnel_band_code", "peer_count")}  # fmt: skip
+    counties = [
+        EXTERNAL | place | {"level_code": "county", "organisation_code": f"C{n}", "organisation_name": name.title(),
+                            "value": 30.0 + 5 * n, "denominator": 40 + 20 * n, "value_lower": 29.5 + 5 * n,
+                            "value_upper": 30.5 + 5 * n}
+        for n, name in enumerate(NAMES)
+    ]  # fmt: skip
+    counties[0] |= {"funnel_band_code": "low998"}
+    nothing = dict.fromkeys(("value", "numerator", "denominator", "value_lower", "value_upper", *place))
+    counties[8] |= nothing | {"value_status": "suppressed"}
+    return [*rows, *counties]
+
+
+def test_a_published_measure_has_a_page_with_chart_funnel_and_terms() -> None:
+    told = render(months(3), external=atlas(), beside=[PUBLISHED])
+    monthly = told["published-housing-atlas-exits-2-month.html"]
+    assert '<path class="mark concern"' in monthly and re.search(r"<text [^>]*>A</text>", monthly)
+    assert "Mean 50\N{NO-BREAK SPACE}%, limits" in Reader(monthly).texts["trend0-d"]
+    yearly = told["published-housing-atlas-exits-2-financial-year.html"]
+    texts = Reader(yearly).texts
+    assert (
+        texts["level-county-funnel-d"].startswith("8 organisations around 49")
+        and "limit: Ash." in texts["level-county-funnel-d"]
+    )
+    assert texts["level-county-peers-d"].startswith("8 organisations in order from the best: Hazel")
+    for said in ("OGL 3.0", "Office of Housing", "Housing atlas", "similar method", "29.5 to 30.5", "Hidden: Iris.",
+                 'href="kpi-oc-12-v1.html"'):  # fmt: skip
+        assert said in yearly, said
+    assert 'href="published-housing-atlas-exits-2-financial-year.html"' in told["kpi-oc-12-v1.html"]
+    for name in ("month", "financial-year"):
+        assert f'href="published-housing-atlas-exits-2-{name}.html"' in told["index.html"]
+
+
+def test_what_a_publication_does_not_state_is_said_to_be_unstated() -> None:
+    row = EXTERNAL | {"licence": None, "publication_source": None, "kpi_id": None}
+    text = render([], external=[row])["published-housing-atlas-exits-2-financial-year.html"]
+    assert text.count("not stated in the region file") == 2
+
+
+def test_published_counts_are_listed_and_never_ranked() -> None:
+    rows = [row | {"statistic_code": "count", "unit_code": "count", "peer_count": None} for row in atlas()[14:]]
+    text = render([], external=rows)["published-housing-atlas-exits-2-financial-year.html"]
+    assert "Latest figures of the counties" in text and '<svg class="chart"' not in text
+
+
+def test_groups_have_pages_only_where_there_is_no_whole() -> None:
+    women = EXTERNAL | {"slice_type_code": "sex", "slice_code": "female", "value": 41.0}
+    assert not [name for name in render([], external=[EXTERNAL, women]) if "female" in name]
+    alone = render([], external=[women])["published-housing-atlas-exits-2-sex-female-financial-year.html"]
+    assert "<h1>Exits to a home, sex female</h1>" in alone
+
+
+def test_of_two_sources_the_one_that_counts_is_shown() -> None:
+    rows = [EXTERNAL, EXTERNAL | {"source_id": "a_second", "value": 77.0}]
+    text = render([], external=rows)["published-housing-atlas-exits-2-financial-year.html"]
+    assert "44\N{NO-BREAK SPACE}%" in text and "77" not in text
+
+
+def test_ratios_and_means_say_why_they_have_no_funnel() -> None:
+    flat = places(**dict.fromkeys(("centre", "funnel95_lower", "funnel95_upper", "funnel998_lower", "funnel998_upper")))
+    without = [p | {name: None for name in p if name.startswith("funnel")} for p in flat]
+    for statistic, why in (("mean", "this is a mean"), ("ratio", "a quotient of two amounts")):
+        assert why in page(compared(), kpis=[KPI | {"statistic_code": statistic}], places=without)
+    assert "There is no funnel: its limits" not in page(compared(), places=places())
+
+
 # What is hidden -----------------------------------------------------------------------------------------------------
 
 
@@ -350,8 +474,19 @@ def test_names_are_text_wherever_they_stand() -> None:
         figures,
         kpis=[kpi],
         places=[PLACE | own | {"organisation_id": HOSTILE, "funnel_band_code": "high998"}],
-    )
-    assert len(told) == 3
+        quality=[
+            QUALITY | own | dict.fromkeys(("organisation_id", "organisation_name", "subject_code"), HOSTILE),
+            DESTINATION | own | {"organisation_id": HOSTILE, "organisation_name": HOSTILE, "subject_name": HOSTILE,
+                                 "reason": HOSTILE, "is_weakest": False},
+        ],
+        external=[
+            row | {name: HOSTILE for name, value in EXTERNAL.items() if isinstance(value, str)}
+            | {name: row[name] for name in ("value_status", "unit_code", "comparability_code", "level_code",
+                                            "period_type_code", "organisation_code")}
+            for row in atlas()
+        ],
+    )  # fmt: skip
+    assert len(told) == 3 + 2
     for name, text in told.items():
         assert re.fullmatch(r"[a-z0-9.-]+\.html", name)
         tags = set(Reader(text).tags)
@@ -405,12 +540,15 @@ def whole() -> dict[str, Any]:
         "figures": [*months(14, **CHART | target), *organisations, *compared(), *groups, *money],
         "kpis": [KPI | {"balancing_kpi_id": "FN-06"}, other],
         "places": places(funnel_band_code="low998"),
+        "quality": [DESTINATION, QUALITY | {"is_weakest": False}],
+        "beside": [PUBLISHED],
+        "external": atlas(),
     }
 
 
 def test_every_link_leads_somewhere_and_every_id_is_one() -> None:
     told = {name: Reader(text) for name, text in render(**whole()).items()}
-    assert len(told) == 1 + 2 + len(NAMES)
+    assert len(told) == 1 + 2 + 2 + len(NAMES)
     for name, reader in told.items():
         assert len(reader.ids) == len(set(reader.ids)), name
         assert reader.links
@@ -476,6 +614,7 @@ def test_the_same_tables_give_the_same_bytes() -> None:
     shuffled = whole()
     random.Random(1).shuffle(shuffled["figures"])
     random.Random(2).shuffle(shuffled["places"])
+    random.Random(3).shuffle(shuffled["external"])
     assert render(**first) == render(**shuffled)
 
 

@@ -51,6 +51,19 @@ def test_data_quality_elements_are_those_of_the_seed() -> None:
     assert made == seed
 
 
+def test_what_a_measure_turns_on_names_measures_and_elements_that_there_are() -> None:
+    seeds = DBT_PROJECT / "seeds"
+    with (seeds / "ref_dq_element.csv").open(encoding="utf-8") as file:
+        elements = {row["element_code"] for row in csv.DictReader(file)}
+    facts = yaml.safe_load((MODELS / "kpi" / "catalogue" / "facts.yml").read_text(encoding="utf-8"))
+    measures = {measure["name"] for model in facts["semantic_models"] for measure in model["measures"]}
+    with (seeds / "ref_dq_element_use.csv").open(encoding="utf-8") as file:
+        uses = list(csv.DictReader(file))
+    assert {use["element_code"] for use in uses} <= elements
+    assert {use["measure_name"] for use in uses} <= measures
+    assert len({(use["measure_name"], use["element_code"]) for use in uses}) == len(uses)
+
+
 def test_single_answers_never_leave_core() -> None:
     """Safeguarding items are among them: what is published, benchmarked or counted reads scores, not answers."""
     for layer in ("kpi", "benchmark", "publish"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration import frameworks, transform
 from orchestration.doctor import examine
 from orchestration.frameworks import LEDGER, SEEDS, problems, record
 from orchestration.region import load_region
@@ -107,6 +108,12 @@ targets:
     )
     told = [f.message for f in examine(load_region(tmp_path / "region.yml")) if f.source == "targets"]
     assert told == ["region.yml:6: there is no KPI 'OC05'; did you mean OC-05?"]
+
+
+def test_nothing_is_built_from_crosswalks_that_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frameworks, "problems", lambda: ["ref_crosswalk.csv:2: the weights add up to 0.9"])
+    with pytest.raises(transform.BuildError, match=r"ref_crosswalk\.csv:2: the weights add up to 0\.9"):
+        transform.prepare(transform.no_region(tmp_path))
 
 
 # --- mappings are only ever added ------------------------------------------------------------------------------------

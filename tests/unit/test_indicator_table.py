@@ -122,6 +122,9 @@ def test_a_tidy_record_has_a_cell_for_each_column_of_the_layout(tmp_path: Path) 
         ("E92000001", "smoking prevalence | count"): None,
     }
     assert {row["level_code"] for row in landed.rows} == {"national"}
+    stated = yaml.safe_load(TIDY)
+    stated["publication"] |= {"name": "Yearbook", "source": "Office", "licence": "OGL 3.0"}
+    assert {row[-3:] for row in indicator_rows("s", stated)[0]} == {("Yearbook", "Office", "OGL 3.0")}
     roles = {role: cell for _, _, role, cell, *_ in indicator_rows("s", yaml.safe_load(TIDY))[1]}
     assert roles == {
         "value": "smoking prevalence | value", "lower": "smoking prevalence | lower ci",

@@ -66,3 +66,8 @@ def test_what_is_not_there_is_a_sentence(arguments: list[str], words: str) -> No
     result = CliRunner().invoke(app, ["instrument", "show", *arguments], env=PLAIN)
     assert result.exit_code == 2
     assert words in result.output
+
+
+def test_only_the_items_that_call_for_safeguarding_say_so() -> None:
+    lines = [line for line in shown("show", "phq9").splitlines() if "as answered" in line]
+    assert [(line.split()[0], "safeguarding" in line) for line in lines] == [("1–8", False), ("9", True)]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestration.definition_ledger import Ledger
 from orchestration.instruments import (
     DEFINITIONS,
     PROGRAMMES,
@@ -169,7 +170,9 @@ def test_a_total_is_the_sum_of_nine_valid_items_or_nothing(administrations: list
         for key, items in enumerate(administrations)
         for number, value in enumerate(items, start=1)
     ]
-    found = score_answers([phq9], rows).query("SELECT assessment_key, score, answered_count FROM score")
+    found = score_answers([phq9], rows).query(
+        "SELECT assessment_key, score, answered_count FROM score WHERE scale_code = 'total'"
+    )
     got = {int(key): (value, answered) for key, value, answered in found}
     for key, items in enumerate(administrations):
         valid = [v for v in items if v is not None and 0 <= v <= 3]
@@ -349,6 +352,31 @@ def test_what_changes_no_figure_may_change(tmp_path: Path) -> None:
         .replace("method: sum", "method: sum, multiplier: 1.0")
     )
     assert broken_promises(released, fingerprints([read_instrument(_written(tmp_path, better))])) == []
+
+
+JOINED = ", method: sum}\n  - {code: worst, joined: score, items: all, method: max}"
+
+
+def test_a_scale_may_join_a_released_version_and_stays_then(tmp_path: Path) -> None:
+    def now(text: str) -> Ledger:
+        return fingerprints([read_instrument(_written(tmp_path, text))])
+
+    assert GOOD.count(", method: sum}") == 1
+    joined = GOOD.replace(", method: sum}", JOINED)
+    released = now(joined)
+    assert broken_promises(now(GOOD), released) == []
+    for changed, part in (
+        (joined.replace("method: max", "method: mean"), "scale worst has changed"),
+        (GOOD, "scale worst is gone"),
+        (joined.replace("joined: score", "joined: measure"), "scale worst has changed"),
+        (joined.replace("joined: score, ", ""), "scoring has changed"),
+    ):
+        assert any(part in problem for problem in broken_promises(released, now(changed))), part
+
+
+def test_what_an_instrument_is_judged_by_cannot_join_it(tmp_path: Path) -> None:
+    with pytest.raises(InstrumentError, match="cannot join it later; write a new version"):
+        read_instrument(_written(tmp_path, GOOD.replace(", method: sum}", ", method: sum, joined: score}")))
 
 
 def test_rules_name_programmes_that_exist(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from rich.console import Console
 
 from orchestration import definition_ledger, transform
 from orchestration.kpi import UnknownKpiError, show_list, show_one
-from orchestration.kpi_definitions import LEDGER, LEDGER_COLUMNS, RECORD_WITH, broken_sentence, digests, problems
+from orchestration.kpi_definitions import (
+    LEDGER,
+    LEDGER_COLUMNS,
+    RECORD_WITH,
+    broken_sentence,
+    digests,
+    problems,
+    with_places,
+)
 from orchestration.project import DBT_PROJECT
 
 Graph = dict[str, Any]
@@ -308,6 +316,60 @@ def test_a_wrong_measure_is_told_where_it_is_defined(catalogue: Catalogue) -> No
     file, line = problem.split(": ", 1)[0].split(":")
     assert file.endswith("facts.yml")
     assert "recovered_courses" in (DBT_PROJECT.parent / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+
+
+REFUSED = {
+    "measure_of_a_ratio": (
+        "Parsing Error in metric oc_01 (models/kpi/catalogue/outcomes.yml)\n"
+        "  The metric `eligible_coursez` does not exist but was referenced by metric `oc_01`.",
+        "type_params",
+        r"KPI metric 'oc_01': there is no measure 'eligible_coursez'\. .*create_metric.*such as 'eligible_courses'",
+    ),
+    "measure_alone": (
+        "Parsing Error in metric av_05 (models/kpi/catalogue/access_and_activity.yml)\n"
+        "  A semantic model having a measure `people_servedz` does not exist but was referenced.",
+        "type_params",
+        r"KPI metric 'av_05': there is no measure 'people_servedz'\. .*such as 'people_served'",
+    ),
+    "fact": (
+        "Compilation Error\n  Semantic_Model 'semantic_model.trigpoint.episode' (models/kpi/catalogue/facts.yml) "
+        "depends on a node named 'fct_episodez' which was not found",
+        "model: ref('fct_episode')",
+        r"semantic model 'episode': there is no fact 'fct_episodez'\. .*such as 'fct_episode'",
+    ),
+    "label": (
+        "Parsing Error\n  Semantic Manifest validation failed.\n"
+        "Can't use label `Recovery rate` for  metric `oc_05` as it's already used for metric `oc_99`",
+        "label: Recovery rate",
+        r"KPI metric 'oc_05': label 'Recovery rate' is that of 'oc_99' already\. .*'Recovery rate \(version \d\)'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_dbt_refuses_by_itself_is_told_with_file_line_and_mend(name: str) -> None:
+    message, named, expected = REFUSED[name]
+    head, problem = with_places(message).split("\n")
+    assert head == "The KPI catalogue is wrong:"
+    place, text = problem.split(": ", 1)
+    file, line = place.split(":")
+    assert named in (DBT_PROJECT.parent / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    assert re.search(expected, text), text
+
+
+def test_messages_about_anything_else_stay_as_they_are() -> None:
+    text = "Runtime Error in model fct_x\n  > in macro y"
+    assert with_places(text) == text
+
+
+def test_a_later_version_keeps_the_name(catalogue: Catalogue) -> None:
+    def follow(graph: Graph) -> None:
+        _meta("OC-05", valid_to="2025-03-31")(graph)
+        _second_version(version=2, valid_from="2025-04-01", valid_to=None)(graph)
+        second = graph["metrics"]["metric.trigpoint.oc_05_v2"]
+        second["label"] = "Recovery rate (version 2)"
+
+    assert {kpi["name"] for kpi in catalogue(follow) if kpi["kpi_id"] == "OC-05"} == {"Recovery rate"}
 
 
 def test_definitions_are_those_of_the_ledger(catalogue: Catalogue) -> None:

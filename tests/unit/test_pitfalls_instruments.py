@@ -5,6 +5,7 @@ What belongs here: pitfalls 3 to 10. What does not: those of charts, disclosure 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -18,11 +19,18 @@ from tests.scoring import score_answers
 BY_CODE = {instrument.code: instrument for instrument in read_instruments()}
 
 
-def scored(code: str, items: list[Any], scale: str | None = None, *, prereversed: bool = False) -> Decimal | None:
-    """The score of one sheet of answers."""
+def scored(
+    code: str,
+    items: list[Any],
+    scale: str | None = None,
+    *,
+    prereversed: bool = False,
+    missing: Mapping[int, str] | None = None,
+) -> Decimal | None:
+    """The score of one sheet of answers. ``missing``: item → reason for no answer."""
     instrument = BY_CODE[code]
     rows = [
-        ("a", code, number, value, None, None, prereversed)
+        ("a", code, number, value, (missing or {}).get(number), None, prereversed)
         for number, value in zip(instrument.item_numbers, items, strict=True)
     ]
     wanted = scale or instrument.headline
@@ -162,6 +170,29 @@ def test_pitfall_09_only_like_is_compared_with_like() -> None:
     assert {r["instrument_code"]: (r["first_score"], r["is_paired"]) for r in rows} == {
         **{"phq9": (20, False), "wsas": (30, False)},
         **{"sdq_parent": (20, False), "sdq_teacher": (10, False)},
+    }
+
+
+def test_wsas_of_five_and_of_four_items_is_compared_by_per_cent_of_the_maximum() -> None:
+    """20 of 40 and then 8 of 32: the totals are of two bases, 50 and 25 per cent are not."""
+    wsas = {"instrument_code": "wsas", "instrument_version": "1"}
+    rows = outcomes(
+        [
+            {**wsas, "assessment_key": "a", "assessed_on": "2024-02-01", "score": 20, "score_basis_code": "items_5"},
+            {**wsas, "assessment_key": "b", "assessed_on": "2024-03-01", "score": 8, "score_basis_code": "items_4"},
+        ],
+        scores=[
+            {"assessment_key": key, "scale_code": "percent_of_maximum",
+             "score": scored("wsas", answers, scale="percent_of_maximum", missing=missing)}
+            for key, answers, missing in (
+                ("a", [4, 4, 4, 4, 4], {}),
+                ("b", [None, 2, 2, 2, 2], {1: "not_applicable"}),
+            )
+        ],
+    )  # fmt: skip
+    assert {r["measure_code"]: (r["is_paired"], r["first_score"], r["gain_score"]) for r in rows} == {
+        "wsas": (False, 20, None),
+        "wsas.percent_of_maximum": (True, 50, 25),
     }
 
 

@@ -75,7 +75,7 @@ def test_models_are_told_of_value_sets_and_programme(tmp_path: Path) -> None:
             "outcome_programme: corc",
             "outcome_programme: cork",
             "region.yml:10: outcome_programme: no programme 'cork'; known: talking_therapies, wellbeing, "
-            "wellbeing_lenient, corc, general",
+            "wellbeing_lenient, corc, after_stroke, general",
         ),
         (
             "code: uk_crosswalk",

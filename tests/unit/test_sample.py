@@ -132,7 +132,7 @@ def test_a_region_is_the_same_on_every_machine_and_another_seed_is_another(regio
     assert {name for name, digest in _digests(region.root).items() if files.get(name) == digest} == {"region.yml"}
 
 
-GOLDEN = "c19a89d4919671186452d6b8a40eef7559eb3f1b8d4b9e0f8d477ec78a99d244"
+GOLDEN = "69346951b0c7675c547986d653496a74d1b276c4cea3220a422db9ca64854819"
 
 
 def test_a_region_is_never_overwritten(region: Written) -> None:

@@ -55,3 +55,13 @@
          'passes': 'night_count = countable_night_count'},
     ]) }}
 {%- endmacro %}
+
+{#- Grade of a share in per cent (domain §8.4); none without one. -#}
+{% macro quality_grade(share_pct) -%}
+    case
+        when {{ share_pct }} >= 98 then 'A'
+        when {{ share_pct }} >= 95 then 'B'
+        when {{ share_pct }} >= 85 then 'C'
+        when {{ share_pct }} is not null then 'D'
+    end
+{%- endmacro %}

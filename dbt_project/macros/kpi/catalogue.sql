@@ -206,7 +206,9 @@
 {% macro _kpi_record(metric, measures, components, problems) -%}
     {%- set meta = metric.config.meta -%}
     {%- set at = "KPI metric '" ~ metric.name ~ "' (" ~ metric.original_file_path ~ "): " -%}
-    {%- set kpi = {'metric': metric.name, 'name': metric.label, 'description': metric.description,
+    {#- dbt wants labels apart: that of a later version ends with its number, which is no part of the name. -#}
+    {%- set name = metric.label | replace(' (version ' ~ meta.get('version') ~ ')', '') -%}
+    {%- set kpi = {'metric': metric.name, 'name': name, 'description': metric.description,
                    'file': metric.original_file_path} -%}
     {%- for field, allowed in kpi_fields().items() -%}
         {%- if field not in meta -%}

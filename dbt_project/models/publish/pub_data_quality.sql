@@ -30,12 +30,7 @@ select
     w.{{ name }}_pct,
     w.{{ name }}_status,
     {%- endfor %}
-    case
-        when w.completeness_pct >= 98 then 'A'
-        when w.completeness_pct >= 95 then 'B'
-        when w.completeness_pct >= 85 then 'C'
-        when w.completeness_pct is not null then 'D'
-    end as grade_code,
+    {{ quality_grade('w.completeness_pct') }} as grade_code,
     w.is_period_complete
 from wide as w
 left join {{ ref('ref_dq_element') }} as e on w.element_code = e.element_code
