@@ -254,7 +254,8 @@ DEFECTS = {
     "unknown_slice": (_meta("OC-05", slices=["shoe_size"]), r"oc_05'.*slice 'shoe_size' is not a dimension"),
     "unknown_field": (_meta("OC-05", dirction=1), r"oc_05'.*meta.dirction is not a field"),
     "interval_of_another_statistic": (_meta("OC-05", interval_method="t"), r"oc_05'.*'t' does not go with.*wilson"),
-    "chart_of_another_statistic": (_meta("OC-05", chart="u"), r"oc_05'.*chart 'u' is for a rate, not for a proportion"),
+    "chart_of_another_statistic": (_meta("OC-05", chart="u"), r"oc_05'.*chart 'u' is for a rate or ratio, not for a proportion"),
+    "chart_of_amounts": (_meta("EF-01", chart="u_prime"), r"ef_01'.*'u_prime' is for counts over.*'cost' is no count"),
     "ratio_without_denominator": (_meta("AV-05", statistic="ratio"), r"av_05'.*needs a metric of type ratio"),
     "unknown_exclusion_column": (
         _meta("OC-05", exclusions=[{"code": "x", "column": "is_x", "when": True, "text": "x"}]),

@@ -332,10 +332,13 @@
         {%- do problems.append(at ~ "interval method '" ~ kpi.interval_method ~ "' does not go with statistic '"
             ~ kpi.statistic ~ "'. Use " ~ fitting | join(' or ') ~ ".") -%}
     {%- endif -%}
-    {%- set charted = {'p': 'proportion', 'p_prime': 'proportion', 'u': 'rate', 'u_prime': 'rate'} -%}
-    {%- if charted.get(kpi.chart, kpi.statistic) != kpi.statistic -%}
-        {%- do problems.append(at ~ "chart '" ~ kpi.chart ~ "' is for a " ~ charted[kpi.chart] ~ ", not for a "
+    {%- set charted = {'p': ['proportion'], 'p_prime': ['proportion'], 'u': ['rate', 'ratio'], 'u_prime': ['rate', 'ratio']} -%}
+    {%- if kpi.statistic not in charted.get(kpi.chart, [kpi.statistic]) -%}
+        {%- do problems.append(at ~ "chart '" ~ kpi.chart ~ "' is for a " ~ charted[kpi.chart] | join(" or ") ~ ", not for a "
             ~ kpi.statistic ~ ". Use xmr.") -%}
+    {%- elif kpi.chart in ['u', 'u_prime'] and kpi.numerator.sql_type != 'bigint' -%}
+        {%- do problems.append(at ~ "chart '" ~ kpi.chart ~ "' is for counts over an exposure, and measure '"
+            ~ kpi.numerator.name ~ "' is no count. Use xmr.") -%}
     {%- endif -%}
 {%- endmacro %}
 

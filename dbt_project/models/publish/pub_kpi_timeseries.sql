@@ -1,5 +1,6 @@
 -- Every KPI as it may be shown. Rates are made anew from the protected numerator and denominator; whatever depends on a
--- hidden number is hidden with it. Means and quantiles are rounded instead, and the sum behind a mean is not shown.
+-- hidden number is hidden with it. Means and quantiles are rounded instead, and the sum behind a mean is not shown; numbers
+-- to be expected are rounded to whole people.
 with profile as {{ active_profile() }},
 
 defined as (
@@ -11,7 +12,8 @@ defined as (
         d.multiplier,
         k.statistic_code in ('mean', 'effect_size', 'median', 'quantile') as is_statistic_of_values,
         d.numerator_disclosure_code = 'person' as is_numerator_protected,
-        d.denominator_disclosure_code = 'person' as is_denominator_protected
+        d.denominator_disclosure_code = 'person' as is_denominator_protected,
+        d.denominator_disclosure_code = 'expected' as is_denominator_expected
     from {{ ref('fct_kpi') }} as k
     inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
 ),
@@ -31,12 +33,18 @@ protected as (
             when k.status_code = 'no_data' then 'no_data'
             when k.denominator is null then 'not_computed'
             when k.is_denominator_protected then {{ disclosure_status('k.denominator') }}
-            else 'shown'
+            when not k.is_denominator_expected then 'shown'
+            -- Expected numbers add up to the observed ones: exact, or beside a hidden one, they would give it away.
+            when {{ is_small('k.numerator') }} then 'suppressed'
+            else 'rounded'
         end as denominator_status,
         cast(case when k.is_numerator_protected then {{ disclosed_count('k.numerator') }} else k.numerator end as double)
             as x,
-        cast(case when k.is_denominator_protected then {{ disclosed_count('k.denominator') }} else k.denominator end as double)
-            as n
+        cast(case
+            when k.is_denominator_protected then {{ disclosed_count('k.denominator') }}
+            when k.is_denominator_expected then {{ rounded('k.denominator', '0') }}
+            else k.denominator
+        end as double) as n
     from defined as k
     cross join profile
 ),
@@ -49,7 +57,7 @@ judged as (
             when denominator_status = 'suppressed' or numerator_status = 'suppressed' then 'suppressed'
             when status_code = 'no_denominator' or is_below_minimum then 'not_computed'
             when statistic_code in ('count', 'sum', 'distinct_count') then numerator_status
-            when is_numerator_protected or is_denominator_protected then 'rounded'
+            when is_numerator_protected or is_denominator_protected or is_denominator_expected then 'rounded'
             else 'shown'
         end as value_status
     from protected as p
@@ -94,6 +102,13 @@ targeted as (
         else {{ rounded('j.multiplier * ' ~ ratio('j.x', 'j.n'), 'j.decimals') }}
     end
 {%- endset %}
+{#- Limits that follow n are those of the n that is shown; those of the true one would give it away. -#}
+{%- set reach_shown -%}
+    case
+        when c.chart_code = 'xmr' or j.n = cast(j.denominator as double) then 1e0
+        else sqrt({{ ratio('j.denominator', 'j.n') }})
+    end
+{%- endset %}
 select
     j.kpi_id,
     j.version,
@@ -127,8 +142,10 @@ select
     {%- endfor %}
     case when j.value_status in ('shown', 'rounded') then c.rule_code end as spc_rule_code,
     case when j.value_status in ('shown', 'rounded') then c.variation_code end as variation_code,
-    {%- for name, column in [('mean', 'c.mean'), ('lower_limit', 'c.lower_limit'), ('upper_limit', 'c.upper_limit')] %}
-    case when j.value_status in ('shown', 'rounded') then {{ rounded(column, 'j.decimals') }} end as spc_{{ name }},
+    case when j.value_status in ('shown', 'rounded') then {{ rounded('c.mean', 'j.decimals') }} end as spc_mean,
+    {%- for name in ['lower_limit', 'upper_limit'] %}
+    case when j.value_status in ('shown', 'rounded') then {{ rounded(
+        '(c.mean + (c.' ~ name ~ ' - c.mean) * ' ~ reach_shown ~ ')', 'j.decimals') }} end as spc_{{ name }},
     {%- endfor %}
     case when j.value_status in ('shown', 'rounded') then c.is_trial end as spc_is_trial,
     coalesce(g.target, c.target) as target,
