@@ -72,7 +72,7 @@ FROM figure;
 EMPTY = {
     "core.fct_target": (
         "kpi_id VARCHAR, level_code VARCHAR, level_key VARCHAR, period_type_code VARCHAR, period_start_on DATE, "
-        "target_value DECIMAL(18, 6), set_on DATE, is_retrospective BOOLEAN, target_key VARCHAR"
+        "target_value DECIMAL(18, 6), set_on DATE, is_retrospective BOOLEAN, target_key VARCHAR, award_code VARCHAR"
     ),
     "ops.spc_rebase": "measure_id VARCHAR, entity_code VARCHAR, rebased_on DATE, reason VARCHAR, approved_by VARCHAR",
 }

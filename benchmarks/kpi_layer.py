@@ -25,7 +25,8 @@ from orchestration import transform
 from orchestration.warehouse import connect
 
 OF_KPI_LAYER = {"fct_referral_snapshot", "fct_submission", "mart_service_month", "mart_service_cost"} | {
-    "mart_episode_response"
+    "mart_episode_response",
+    "mart_expected_death",
 }
 """Facts that are made in the layer itself."""
 
@@ -102,6 +103,7 @@ def floor_queries(kpis: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 measure
                 and measure["agg"] in ("sum", "sum_boolean", "count")
                 and not measure["fact"].startswith("fct_kpi")
+                and not measure["is_second_order"]
             ):
                 column = measure["column"]
                 taken = f"count({column})" if measure["agg"] == "count" else f"sum({column}::DECIMAL(28, 4))"

@@ -75,7 +75,8 @@ def write_region(connection: duckdb.DuckDBPyConnection, region: Region, as_of: d
         "kpi_target",
         [
             (
-                *(t.kpi, t.organisation, t.period_type, t.period_start, t.target, t.set_on, t.tolerance_pct),
+                *(t.kpi, t.measure, t.entity, t.organisation, t.award),
+                *(t.period_type, t.period_start, t.target, t.set_on, t.tolerance_pct),
                 *(region.path.name, region.line_of("targets", position)),
             )
             for position, t in enumerate(region.model.targets)

@@ -49,15 +49,24 @@ def _places(region: Region) -> Iterator[Finding]:
 
 
 def _definitions(region: Region) -> Iterator[Finding]:
-    """Crosswalks that do not add up, and targets of KPIs that there are not, each with its line."""
+    """Crosswalks that do not add up, and targets of figures that there are not, each with its line."""
     yield from (Finding("error", "frameworks", problem) for problem in frameworks.problems())
-    known = kpi_ids()
+    kpis = {kpi_id.upper(): kpi_id for kpi_id in kpi_ids()}
+    measures = {
+        measure
+        for source in region.sources
+        if connectors()[source.kind].domain == "benchmark"
+        for measure in source.mapping.get("measures", {})
+    }
     for position, target in enumerate(region.model.targets):
-        if target.kpi.upper() not in known:
-            close = difflib.get_close_matches(target.kpi.upper(), sorted(known), 1)
-            meant = f"; did you mean {close[0]}?" if close else "; `trigpoint kpi list` shows those there are"
-            place = f"{region.path.name}:{region.line_of('targets', position) or 1}"
+        place = f"{region.path.name}:{region.line_of('targets', position) or 1}"
+        if target.kpi is not None and target.kpi.upper() not in kpis:
+            close = difflib.get_close_matches(target.kpi.upper(), sorted(kpis), 1)
+            meant = f"; did you mean {kpis[close[0]]}?" if close else "; `trigpoint kpi list` shows those there are"
             yield Finding("error", "targets", f"{place}: there is no KPI '{target.kpi}'{meant}")
+        elif target.measure is not None and target.measure not in measures:
+            known = f"; there are: {', '.join(sorted(measures))}" if measures else ""
+            yield Finding("error", "targets", f"{place}: no source brings a measure '{target.measure}'{known}")
 
 
 def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:

@@ -199,23 +199,30 @@ def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
             "1" if m["in_denominator"] else "",
             m["exclusion_code"] or "",
             (m["delivery_id"] or "")[:12],
-            m["file_name"] or "",
+            m["file_name"] or _told(m["member_key"]),
             str(m["line_number"] or ""),
         )
     notes = []
     if len(members) > limit:
         notes.append(f"and {len(members) - limit} more; --members {len(members)} lists all")
-    if members and not any(m["file_name"] for m in members):
+    if members and not any(m["file_name"] or _told(m["member_key"]) for m in members):
         notes.append("these members are days or elements worked out from many records; they have no line of their own")
     table.caption = "\n".join(notes) or None
     table.caption_justify = "left"
     return table
 
 
+def _told(member_key: str) -> str:
+    """The key of a member if it says something to a reader, such as which signal it is; hashes don't."""
+    return "" if re.fullmatch("[0-9a-f]{32}", member_key) else member_key
+
+
 def _members(
     region: Region, release_id: str, definition: dict[str, Any], organisation: str | None, value: dict[str, Any]
 ) -> tuple[list[dict[str, Any]] | None, str | None]:
     kpi = definition["kpi_id"]
+    if definition["statistic_code"] == "difference":
+        return None, f"it is the difference of two KPIs, which have them: explain {definition['numerator']}"
     path = region.members_dir / release_id / f"{kpi}.parquet"
     if not region.members_dir.exists():
         return None, "this copy of the region has no members/ folder; ask whoever runs the platform"

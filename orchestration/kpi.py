@@ -99,7 +99,7 @@ def show_one(kpis: Sequence[Kpi], kpi_id: str, region: Region | None) -> Rendera
     for kpi in found:
         parts += [_definition(kpi), Text()]
         parts += [_lineage(kpi), Text()] if kpi["numerator"] else []
-    if region is not None and found[-1]["numerator"]:
+    if region is not None and (found[-1]["numerator"] or found[-1]["difference_of"]):
         parts.append(_published(region, kpi_id))
     return Group(*parts)
 
@@ -116,6 +116,7 @@ def _definition(kpi: Kpi) -> Table:
         "owner": kpi["owner"],
         "numerator": _measure(kpi["numerator"]) if kpi["numerator"] else f"see {kpi['computed_by']}",
         "denominator": _measure(kpi["denominator"]) if kpi["denominator"] else "none",
+        "difference": " less ".join(kpi["difference_of"]) if kpi["difference_of"] else None,
         "spread": _measure(kpi["spread"]) if kpi["spread"] else None,
         "left out": "\n".join(f"{e['code']}: {e['text']}" for e in kpi["exclusions"]) or "nothing",
         "statistic": f"{kpi['statistic']} × {kpi['multiplier']:g}, in {kpi['unit']}",

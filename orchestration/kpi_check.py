@@ -136,14 +136,14 @@ def _comparison(kpi: Kpi, level: str) -> str:
         WITH f AS (
             SELECT level_key, period_type_code, period_start_on, period_end_on, sum(numerator) AS numerator,
                 sum(denominator) AS denominator, max(value) AS value
-            FROM kpi.fct_kpi
+            FROM {"benchmark.fct_kpi_second" if kpi["is_second_order"] else "kpi.fct_kpi"}
             WHERE kpi_id = $kpi AND version = $version AND level_code = $level AND slice_code = $base
                 AND status_code <> 'no_data'
             GROUP BY ALL
         ),
         m AS (
             SELECT {"level_key" if is_rolled else key} AS level_key, * EXCLUDE (level_key)
-            FROM kpi.fct_kpi_member
+            FROM {"benchmark.fct_kpi_second_member" if kpi["is_second_order"] else "kpi.fct_kpi_member"}
             WHERE kpi_id = $kpi AND version = $version {"AND level_code = $level" if is_rolled else ""}
         ),
         c AS (

@@ -178,6 +178,8 @@ def digest(kpi: Mapping[str, Any]) -> str:
     parts = {name: _measure(kpi.get(name)) for name in ("numerator", "denominator", "spread")}
     exclusions = [{name: e[name] for name in ("code", "column", "when")} for e in kpi["exclusions"]]
     computed = {"computed_by": kpi["computed_by"]} if kpi["computed_by"] else {}
+    if kpi.get("difference_of"):
+        computed["difference_of"] = kpi["difference_of"]
     fields = {name: kpi[name] for name in _FIELDS}
     return definition_ledger.digest(parts | {"exclusions": exclusions} | fields | computed)
 

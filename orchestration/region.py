@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -148,15 +148,30 @@ class SourceBlock(_Strict):
 
 
 class TargetBlock(_Strict):
-    """A target of a KPI. One that is set after its period began is retrospective and never judged."""
+    """A target of a KPI, or of a figure that others publish. One set after its period began is never judged."""
 
-    kpi: str
-    organisation: Identifier | None = Field(default=None, description="None: the whole region.")
-    period_type: Literal["month", "quarter", "financial_year", "rolling12"]
+    kpi: str | None = Field(default=None, description="Id of a KPI; this or measure.")
+    measure: str | None = Field(default=None, description="A measure of an indicator_table source, by its id there.")
+    entity: str | None = Field(default=None, description="With measure: whose figure, by the code of the publication.")
+    organisation: Identifier | None = Field(default=None, description="With kpi; none: the whole region.")
+    award: str | None = Field(
+        default=None, description="Identifier of the award that asks for it, as its funder publishes it."
+    )
+    period_type: Literal["month", "quarter", "financial_year", "calendar_year", "rolling12"]
     period_start: date
     target: float
     tolerance_pct: float = Field(default=0, ge=0, description="Missed by no more per cent of the target: amber.")
     set_on: date
+
+    @model_validator(mode="after")
+    def _is_of_one_figure(self) -> Self:
+        if (self.kpi is None) == (self.measure is None):
+            raise ValueError("name the figure: kpi for one of ours, or measure for one that others publish")
+        if (self.measure is None) != (self.entity is None):
+            raise ValueError("entity says whose published figure it is: it goes with measure and with nothing else")
+        if self.measure is not None and (self.organisation or self.award):
+            raise ValueError("a published figure is of an entity; organisation and award go with kpi")
+        return self
 
 
 class RangeBlock(_Strict):

@@ -35,7 +35,7 @@ from orchestration.warehouse import connect, quoted, text_literal
 LATEST = "latest"
 MANIFEST = "manifest.json"
 SERVED = "served.duckdb"
-MEMBERS = "kpi.fct_kpi_member"
+MEMBERS = "(FROM kpi.fct_kpi_member UNION ALL BY NAME FROM benchmark.fct_kpi_second_member)"
 PEERS = "benchmark.bridge_peer_group"
 
 QUALITY_QUERY = """

@@ -95,8 +95,9 @@ _OPS_TABLES = {
     "outcome_programme": "programme_code VARCHAR",
     "value_set": "value_set_code VARCHAR, instrument_code VARCHAR, state INTEGER, index_value DECIMAL(9, 4)",
     "kpi_target": (
-        "kpi_id VARCHAR, organisation_id VARCHAR, period_type VARCHAR, period_start DATE, target DECIMAL(18, 6), "
-        "set_on DATE, tolerance_pct DECIMAL(9, 4), file_name VARCHAR, line_number BIGINT"
+        "kpi_id VARCHAR, measure_id VARCHAR, entity_code VARCHAR, organisation_id VARCHAR, award_code VARCHAR, "
+        "period_type VARCHAR, period_start DATE, target DECIMAL(18, 6), set_on DATE, tolerance_pct DECIMAL(9, 4), "
+        "file_name VARCHAR, line_number BIGINT"
     ),
 }
 

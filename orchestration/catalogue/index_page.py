@@ -154,10 +154,10 @@ def _reading(has_published: bool) -> str:
 
 _PROTECTED = """Every number here is protected: small counts are hidden and others rounded, and rates are made from the
 rounded counts. A number that is not shown always says why:"""
-_TRENDS = """Monthly indicators are process charts (XmR; for shares and rates p and u, of Laney's form where months differ
-by more than chance, with limits that are wider where fewer are counted): what the first twelve months say of mean and
-limits stays, so that a later change stands out. Between the limits, ups and downs are chance. A hollow mark is a figure that
-may still change."""
+_TRENDS = """Monthly indicators are process charts: XmR, and for shares and rates p or u, of Laney's form where months
+differ by more than chance; their limits are wider where fewer are counted. Mean and limits follow from the first twelve
+months and stay, so that a later change stands out. Between the limits, ups and downs are chance. A hollow mark is a
+figure that may still change."""
 _ORGANISATIONS = """In a funnel, organisations of equal quality lie within the limits by chance; small ones vary more.
 Only beyond the 99.8 % limit is it a signal. Quartiles need eight other organisations, a median of the others five;
 quartile 4 is best, or highest where neither high nor low is better. Differences between organisations may lie in whom

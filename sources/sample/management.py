@@ -22,7 +22,7 @@ from sources.sample.hmis import Course
 from sources.sample.hmis_tables import enrolment_ids, person_ids
 from sources.sample.names import family_names, given_names
 from sources.sample.planted import Ledger
-from sources.sample.world import Project, Provider
+from sources.sample.world import PROVIDERS, Project, Provider
 
 Value = str | int | Decimal | None
 Row = dict[str, Value]
@@ -91,6 +91,7 @@ class Management:
             **_plan(draws, self.provider, self.ledger),
         }
         self.rows["outcome_link"] = _outcome_links(self.rows["goal"])
+        self.rows["action"] += _answers(self.provider, self.rows["staffing"], len(self.rows["action"]))
         # Draws of their own, so that what was there before them stays as it is.
         self.rows["appointment"] = self._appointments(Draws(self.ledger.seed, "appointments", self.provider.id))
         self.rows["funder_report"] = _reports(
@@ -559,7 +560,7 @@ def _plan(draws: Draws, provider: Provider, ledger: Ledger) -> dict[str, list[Ro
     return {
         "objective": objectives,
         "objective_link": links,
-        "target": _targets(provider),
+        "target": [*_targets(provider), *_award_targets(provider, ledger)],
         "action": actions,
         "improvement_cycle": cycles,
     }
@@ -599,6 +600,7 @@ def _targets(provider: Provider) -> list[Row]:
                     "level_code": level,
                     "entity_type_code": "organisation",
                     "entity_code": None,
+                    "award_code": None,
                     "period_type_code": "financial_year",
                     "period_start_on": f"{year}-04-01",
                     "target_value": first + at * step,
@@ -619,6 +621,46 @@ def _targets(provider: Provider) -> list[Row]:
         }
     )
     return rows
+
+
+def _award_targets(provider: Provider, ledger: Ledger) -> list[Row]:
+    """What awards ask for: episodes brought to their end, by quarter, agreed when the award was made.
+
+    Beside them, what can't be held against an output: people served, who don't add up over quarters.
+    """
+    share = (provider.singles + provider.families) / sum(p.singles + p.families for p in PROVIDERS)
+    rows: list[Row] = []
+    for award in awards_to(provider, ledger):
+        awarded = int(award.awarded)
+        begins = awarded + 30
+        quarters = [q for q in _quarters() if begins <= q and q + 90 <= begins + award.months * 365 // 12]
+        for quarter in quarters:
+            row: Row = {
+                "target_code": f"{provider.prefix}-{award.id}",
+                "kpi_id": "AV-01.episodes",
+                "level_code": "funder",
+                "entity_type_code": "organisation",
+                "entity_code": None,
+                "award_code": award.id,
+                "period_type_code": "quarter",
+                "period_start_on": iso(quarter),
+                "target_value": max(1, round(ledger.people * share / 12)),
+                "tolerance_pct": 10,
+                "baseline_value": None,
+                "origin": "award agreement",
+                "set_on": iso(awarded + 14),
+            }
+            rows.append(row)
+            if quarter == quarters[0]:
+                rows.append({**row, "target_code": f"{row['target_code']}-people", "kpi_id": "AV-05"})
+    return rows
+
+
+def _quarters() -> list[int]:
+    """First days of the quarters of the period."""
+    years = range(2021, 2027)
+    firsts = [day(f"{year}-{month:02d}-01") for year in years for month in (1, 4, 7, 10)]
+    return [first for first in firsts if FIRST_DAY <= first <= LAST_DAY]
 
 
 def _improvement(draws: Draws, provider: Provider) -> tuple[list[Row], list[Row]]:
@@ -678,6 +720,42 @@ def _improvement(draws: Draws, provider: Provider) -> tuple[list[Row], list[Row]
         }
     )
     return cycles, actions
+
+
+def _answers(provider: Provider, staffing: Sequence[Row], actions: int) -> list[Row]:
+    """Actions by which the organisation answers its own chart of vacancies, two of three in time.
+
+    The chart is XmR with limits of the first twelve months; an action answers the first month beyond the upper one.
+    """
+    shares: list[float] = []
+    lasts = [last for _, last in months()]
+    for last in lasts:
+        rows = [r for r in staffing if r["month_end_on"] == iso(last)]
+        established = sum(Decimal(str(r["fte_established"])) for r in rows)
+        filled = sum(Decimal(str(r["fte_in_post"])) for r in rows)
+        shares.append(float((established - filled) / established))
+    mean = sum(shares[:12]) / 12
+    upper = mean + 2.66 * sum(abs(a - b) for a, b in pairwise(shares[:12])) / 11
+    found: list[Row] = []
+    for at in range(12, len(lasts)):
+        opened = lasts[at] + (21, 25, 55)[(at + len(provider.id)) % 3]
+        if shares[at] > upper >= shares[at - 1] and opened <= LAST_DAY:
+            found.append(
+                {
+                    "action_code": f"{provider.prefix}-A{actions + len(found) + 1:02d}",
+                    "title": "Advertise the empty posts together, and ask agencies for cover",
+                    "owner_role_code": "team_manager",
+                    "opened_on": iso(opened),
+                    "due_on": iso(opened + 60),
+                    "done_on": iso(opened + 50) if opened + 50 <= LAST_DAY else None,
+                    "status_code": "done" if opened + 50 <= LAST_DAY else "open",
+                    "signal_kpi_id": "WF-01.vacancy",
+                    "signal_month_on": f"{iso(lasts[at])[:8]}01",
+                    "objective_code": "G3",
+                    "cycle_code": None,
+                }
+            )
+    return found
 
 
 def _outcome_links(goals: Sequence[Row]) -> list[Row]:

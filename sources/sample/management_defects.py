@@ -109,6 +109,9 @@ def _fennimoor(p: Planting) -> None:
         "appointment", appointment_code="FMB900002", attendance_code="cancelled_by_person", cancelled_on=None
     )
     p.plant("appointment", "missing_cancellation_day", "warning", "cancelled_on", silent)
+    asked = p.like("target", -2, kpi_id="AV-01.episodes", target_code="FM-asked-late", level_code="regional")
+    late_by_an_award = {**asked, "set_on": f"{str(asked['period_start_on'])[:8]}20"}
+    p.plant("target", "retrospective_target", "warning", "set_on", late_by_an_award)
     late = p.like("target", 1, target_code="FM-late", kpi_id="AV-05", period_start_on="2024-04-01", set_on="2024-07-15")
     p.plant("target", "retrospective_target", "warning", "set_on", late)
     p.plant("target", "unknown_kpi", "warning", "kpi_id", p.like("target", 1, target_code="FM-none", kpi_id="OC-99"))

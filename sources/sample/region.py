@@ -175,11 +175,13 @@ def _truth() -> dict[str, object]:
     }
 
 
-_TARGETS = tuple(
-    f"{{kpi: {kpi}, period_type: financial_year, period_start: 2024-04-01, target: 50, set_on: 2024-01-20}}"
-    for kpi in ("OC-05", "OC-12")
+_PERIOD = "period_type: financial_year, period_start: 2024-04-01, set_on: 2024-01-20"
+_TARGETS = (
+    f"{{kpi: OC-05, target: 50, {_PERIOD}}}",
+    f"{{kpi: OC-12, target: 50, {_PERIOD}}}",
+    f"{{measure: recovery, entity: N1, target: 45, {_PERIOD}}}",
 )
-"""Targets of the region as a whole."""
+"""Targets of the region as a whole, and of a figure that the yearbook publishes."""
 
 _PEER_GROUPS = (
     "{id: families, name: Mostly families, where: {family_pct: {at_least: 50}}}",

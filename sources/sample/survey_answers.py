@@ -46,6 +46,8 @@ class Instrument:
 PHQ9 = Instrument("phq9", 9, 0, 3, 10, 6)
 GAD7 = Instrument("gad7", 7, 0, 3, 8, 4)
 SWEMWBS = Instrument("swemwbs", 7, 1, 5, 12, 4, higher_is_better=True)
+POM = Instrument("pom", 42, 0, 1, 0, 0, higher_is_better=True)
+"""Decisions of an interviewer: 21 outcomes, then whether the support for each is there."""
 
 SATISFACTION = ("sat_1", "sat_2", "sat_3", "sat_overall")
 _RATINGS = weighted({5: 36, 4: 34, 3: 16, 2: 9, 1: 5})
@@ -147,3 +149,13 @@ def draw_ratings(draws: Draws, is_worse: Flags) -> Ints:
     overall = np.where(is_worse, draws.out_of(_LOWER_RATINGS, size), draws.out_of(_RATINGS, size))
     single = np.clip(overall[:, None] + np.stack([draws.between(-1, 1, size) for _ in range(3)], axis=1), 1, 5)
     return np.concatenate([single, overall[:, None]], axis=1)
+
+
+def draw_decisions(draws: Draws, is_worse: Flags) -> Ints:
+    """Outcomes and supports of interviews, 0 or 1: outcomes are likelier where their support is; few are undecided."""
+    size, indicators = len(is_worse), POM.items // 2
+    supported = draws.matrix(size, indicators) % 1000 < np.where(is_worse, 400, 620)[:, None]
+    present = draws.matrix(size, indicators) % 1000 < np.where(supported, 740, 430)
+    decisions: Ints = np.concatenate([present, supported], axis=1).astype(np.int64)
+    decisions[draws.matrix(size, POM.items) % 1000 < 15] = MISSING
+    return decisions

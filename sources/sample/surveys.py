@@ -28,10 +28,12 @@ from sources.sample.survey_answers import (
     MID,
     MISSING,
     PHQ9,
+    POM,
     SATISFACTION,
     SWEMWBS,
     Instrument,
     Waves,
+    draw_decisions,
     draw_items,
     draw_ratings,
     draw_scores,
@@ -53,10 +55,19 @@ _SATISFACTION = Form("satisfaction", "answered_on", SATISFACTION, "2", has_wave=
 
 @dataclass(frozen=True)
 class OdkForm:
-    """A form and the instruments on it that are drawn as courses of scores; none for satisfaction."""
+    """A form and the instruments on it, which are drawn as courses of scores; none for satisfaction."""
 
     form: Form
     instruments: tuple[Instrument, ...] = ()
+    is_interview: bool = False
+    """Decisions at the end of a stay instead of a course of scores."""
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Lowest answer, and how many there are."""
+        if self.is_interview:
+            return 0, 2
+        return (1, 5) if SWEMWBS in self.instruments or not self.instruments else (0, 4)
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,9 @@ ODK_SOURCES = (
         (
             OdkForm(Form("check_in", "visit_date", (*PHQ9.questions, *GAD7.questions), "1"), (PHQ9, GAD7)),
             OdkForm(_SATISFACTION),
+            OdkForm(
+                Form("outcome_interview", "held_on", POM.questions, "1", has_wave=False), (POM,), is_interview=True
+            ),
         ),
     ),
     OdkSource(
@@ -146,7 +160,11 @@ def instrument_lines(instruments: Sequence[Instrument]) -> list[str]:
 
 def submit(known: OdkForm, draws: Draws, provider: Provider, waves: Waves, first: int) -> Responses:
     """Submissions of one form by the people who were asked, numbered from ``first`` on."""
-    if known.instruments:
+    if known.is_interview:
+        rows = waves.only(END)
+        rows = rows[draws.chance(500, len(rows))]
+        answers = draw_decisions(draws, waves.is_worse[rows])
+    elif known.instruments:
         rows = np.arange(len(waves.on))
         drawn = [draw_items(draws, i, draw_scores(draws, i, waves)) for i in known.instruments]
         answers = np.concatenate(drawn, axis=1)
@@ -159,8 +177,7 @@ def submit(known: OdkForm, draws: Draws, provider: Provider, waves: Waves, first
     edited = (submitted < JUNE * DAY_SECONDS) & draws.chance(30, size) & (answers[:, 0] != MISSING)
     moment = draws.between((JUNE + 3) * DAY_SECONDS, (SEPTEMBER - 10) * DAY_SECONDS, size)
     before = answers.copy()
-    lowest = min(SWEMWBS.lowest, 1) if SWEMWBS in known.instruments or not known.instruments else 0
-    span = 5 if lowest else 4
+    lowest, span = known.range
     before[:, 0] = np.where(edited, (answers[:, 0] - lowest + 1) % span + lowest, answers[:, 0])
     comment = np.where(draws.chance(350, size), draws.below(len(COMMENTS), size), MISSING)
     return Responses(

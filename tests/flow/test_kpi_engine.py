@@ -216,6 +216,75 @@ GOALS = [
     )
 ]
 
+DISCHARGES = [
+    {
+        **{"episode_key": f"d{service}{age}{i}", "source_person_key": f"d{service}{age}{i}", "service_key": service},
+        **{"organisation_id": SERVICES[service], "service_type_code": SERVICE_TYPES[service], "sex_code": "male"},
+        **{"end_on": date(2023, 6, 1), "age_band_code": age, "is_death": i < deaths},
+    }
+    for service, age, number, deaths in [
+        ("a1", "75_84", 60, 16),
+        ("a1", "25_34", 40, 3),
+        ("a1", "unknown", 10, 0),
+        ("b1", "75_84", 40, 4),
+        ("b1", "25_34", 160, 7),
+    ]
+    for i in range(number)
+]
+"""Of the region's old men 20 of 100 died, of its young men 10 of 200: 12 + 2 deaths to be expected of alpha, where 19
+died, and 8 + 8 of beta, where 11 died."""
+
+INDICATORS = [
+    {
+        **{"personal_outcome_measure_key": f"m{service}{supported}{i}", "organisation_id": SERVICES[service]},
+        **{"service_key": service, "service_type_code": SERVICE_TYPES[service], "assessed_on": date(2023, 6, 1)},
+        **{"is_decided_with_support": supported, "is_present_with_support": supported and i < present},
+        **{"is_decided_without_support": not supported, "is_present_without_support": not supported and i < present},
+    }
+    for service, supported, number, present in [
+        ("a1", True, 70, 56),
+        ("a1", False, 80, 48),
+        ("b1", True, 12, 12),
+        ("b1", False, 9, 0),
+        ("c1", True, 20, 10),
+        ("c1", False, 20, 3),
+    ]
+    for i in range(number)
+]
+
+ASKED = [
+    {
+        **{"target_key": f"asked {quarter}", "kpi_id": kpi, "target_level_code": "funder", "target_value": value},
+        **{"level_code": "organisation", "level_key": "alpha", "organisation_id": "alpha", "is_kpi_known": True},
+        **{"award_code": "GB-1", "award_key": "gb1", "period_type_code": "quarter", "period_start_on": quarter},
+        **{"set_on": date(2023, 1, 1), "is_in_force": True, "is_retrospective": quarter == date(2024, 1, 1)},
+    }
+    for kpi, quarter, value in [
+        ("AV-01.episodes", date(2023, 4, 1), 120),
+        ("AV-01.episodes", date(2023, 7, 1), 10),
+        ("AV-01.episodes", date(2024, 1, 1), 500),
+    ]
+]
+"""What an award asks of alpha: of DISCHARGES 110 fall into the first quarter and none into the second."""
+
+VACANCIES = [
+    {
+        **{"staffing_key": f"v{at}", "service_key": "b1", "service_type_code": "shelter", "organisation_id": "beta"},
+        **{"month_end_on": date(2023 + at // 12, at % 12 + 1, 28), "fte_established": 100, "fte_vacant": vacant},
+        **{"fte_in_post": 100 - vacant, "available_fte_days": 0},
+    }
+    for at, vacant in enumerate([*(10, 12) * 6, 60, 60, 11, 60])
+]
+"""A year between 10 and 12 %, then 60 % in January, February and April 2024."""
+
+ANSWERS = [
+    {
+        **{"action_key": f"answer {month}", "organisation_id": "beta", "signal_kpi_id": "WF-01.VACANCY"},
+        **{"signal_month_on": month, "opened_on": opened, "status_code": "open"},
+    }
+    for month, opened in [(date(2024, 1, 1), date(2024, 2, 15)), (date(2024, 4, 1), date(2024, 7, 15))]
+]
+
 
 def financial_year(day: date, start_month: int) -> date:
     return date(day.year if day.month >= start_month else day.year - 1, start_month, 1)
@@ -253,6 +322,16 @@ def _fill_ops(connection: duckdb.DuckDBPyConnection) -> None:
             "scope_to, status) VALUES (?, ?, ?, ?, ?, DATE '2021-01-01', ?, 'loaded')",
             [f"delivery of {name}", source, name, until, order, until],
         )
+    for order, name in enumerate(("alpha", "beta"), start=9):
+        connection.execute(
+            "INSERT INTO ops.source_config VALUES (?, 'sheet', 'management', ?, 'monthly', '{}')",
+            [f"{name}_sheets", name],
+        )
+        connection.execute(
+            "INSERT INTO ops.delivery (delivery_id, source_id, organisation_id, stated_at, received_order, status) "
+            "VALUES (?, ?, ?, ?, ?, 'loaded')",
+            [f"sheets of {name}", f"{name}_sheets", name, AS_OF, order],
+        )
 
 
 def _create_core(connection: duckdb.DuckDBPyConnection, manifest: Any) -> None:
@@ -282,6 +361,13 @@ def _fill_core(connection: duckdb.DuckDBPyConnection) -> None:
     _insert(connection, "core.fct_staffing", STAFFING)
     _insert(connection, "core.mart_episode_outcome", OUTCOMES)
     _insert(connection, "core.fct_personal_outcome", GOALS)
+    _insert(connection, "core.mart_closed_episode", DISCHARGES)
+    _insert(connection, "core.fct_personal_outcome_measure", INDICATORS)
+    _insert(connection, "core.fct_target", ASKED)
+    award = {"award_key": "gb1", "award_code": "GB-1", "title": "For moving on", "planned_end_on": date(2023, 12, 31)}
+    _insert(connection, "core.dim_award", [award])
+    _insert(connection, "core.fct_staffing", VACANCIES)
+    _insert(connection, "core.fct_action", ANSWERS)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -774,6 +860,114 @@ def test_equity_gaps_are_of_published_groups_with_enough_people(built: duckdb.Du
     assert small == (0,)
 
 
+def byar(count: int) -> tuple[float, float]:
+    """The 95 % interval of a count of ten or more."""
+    z = 1.959963984540054
+    upper = count + 1
+    return (
+        count * (1 - 1 / (9 * count) - z / (3 * count**0.5)) ** 3,
+        upper * (1 - 1 / (9 * upper) + z / (3 * upper**0.5)) ** 3,
+    )
+
+
+def test_deaths_are_held_against_those_that_age_and_sex_explain(built: duckdb.DuckDBPyConnection) -> None:
+    year: dict[str, Any] = {"kpi_id": "OC-19.smr", "period_type_code": "financial_year"}
+    year["period_start_on"] = date(2023, 4, 1)
+    for organisation, observed, expected in [("alpha", 19, 14), ("beta", 11, 16)]:
+        found = figure(built, level_code="organisation", level_key=organisation, **year)
+        assert (found["numerator"], found["denominator"]) == (observed, expected)
+        assert found["value"] == pytest.approx(observed / expected, rel=1e-12)
+        assert (found["ci95_lower"], found["ci95_upper"]) == pytest.approx([c / expected for c in byar(observed)])
+        shown = figure(built, "pub.pub_kpi_timeseries", level_code="organisation", level_key=organisation, **year)
+        rounded = (observed + 2) // 5 * 5
+        assert (shown["numerator"], shown["denominator"], shown["value_status"]) == (rounded, expected, "rounded")
+        assert shown["value"] == pytest.approx(rounded / expected, abs=0.05)
+    region = figure(built, level_code="region", **year)
+    assert (region["numerator"], region["denominator"], region["value"]) == (30, 30, 1)
+    unknown = figure(built, **year, level_code="region", slice_code="age_band", slice_value="unknown")
+    assert (unknown["numerator"], unknown["denominator"], unknown["value"]) == (0, 0, None)
+    nobody = figure(
+        built, level_code="organisation", level_key="gamma", **(year | {"period_start_on": date(2022, 10, 1)})
+    )
+    assert (nobody["denominator"], nobody["value"], nobody["status_code"]) == (0, None, "no_denominator")
+
+
+def test_expected_deaths_are_hidden_with_the_observed(built: duckdb.DuckDBPyConnection) -> None:
+    rows = built.execute(
+        "SELECT p.numerator_status, p.denominator, k.denominator FROM pub.pub_kpi_timeseries AS p "
+        "JOIN kpi.fct_kpi AS k USING (kpi_id, version, level_code, level_key, slice_code, slice_value, "
+        "period_type_code, period_start_on) WHERE p.kpi_id = 'OC-19.smr' AND k.denominator IS NOT NULL"
+    ).fetchall()
+    assert {status for status, *_ in rows} == {"shown", "rounded", "suppressed"}
+    for status, shown, true in rows:
+        assert shown == (None if status == "suppressed" else int(true + type(true)("0.5")))
+
+
+def test_the_lift_of_supports_is_a_difference_of_what_is_shown(built: duckdb.DuckDBPyConnection) -> None:
+    year: dict[str, Any] = {"kpi_id": "OC-09.lift", "level_code": "organisation", "period_type_code": "financial_year"}
+    spring, autumn = date(2023, 4, 1), date(2022, 10, 1)
+    lift = figure(built, "benchmark.fct_kpi_second", level_key="alpha", period_start_on=spring, **year)
+    assert lift["value"] == pytest.approx(20)
+    assert (lift["ci95_lower"], lift["ci95_upper"]) == pytest.approx((5.2431, 33.3873), abs=1e-4), "Newcombe 1998, a"
+    series = "pub.pub_kpi_timeseries"
+    shown = figure(built, series, level_key="alpha", period_start_on=spring, **year)
+    assert (shown["value"], shown["value_status"]) == (16.1, "rounded"), "55 of 70 less 50 of 80"
+    assert shown["ci95_lower"] < shown["value"] < shown["ci95_upper"] and shown["numerator"] is None
+    few = figure(built, series, level_key="beta", period_start_on=spring, **year)
+    assert (few["value"], few["ci95_lower"], few["value_status"]) == (None, None, "not_computed"), (
+        "nine without support"
+    )
+    hidden = figure(built, series, level_key="gamma", period_start_on=autumn, **year)
+    assert (hidden["value"], hidden["ci95_upper"], hidden["value_status"]) == (None, None, "suppressed")
+
+
+def test_outputs_of_an_award_are_held_against_all_that_it_asked_for(built: duckdb.DuckDBPyConnection) -> None:
+    asked: dict[str, Any] = {"kpi_id": "FN-02", "slice_code": "kpi", "slice_value": "AV-01.episodes"}
+    for level, key in [("award", "gb1"), ("organisation", "alpha"), ("region", "here")]:
+        for start, target_to_date in [(date(2023, 4, 1), 120), (date(2023, 7, 1), 130), (date(2023, 10, 1), 130)]:
+            found = figure(
+                built, "benchmark.fct_kpi_second", level_code=level, level_key=key, period_start_on=start, **asked
+            )
+            assert (found["numerator"], found["denominator"]) == (110, target_to_date)
+            assert found["value"] == pytest.approx(11000 / target_to_date, rel=1e-12)
+    after = built.execute("SELECT max(period_start_on) FROM benchmark.fct_kpi_second WHERE kpi_id = 'FN-02'").fetchone()
+    assert after == (date(2024, 1, 1),), "the award is over; only the target set after the fact is still shown"
+    late = built.execute(
+        "SELECT DISTINCT exclusion_code FROM benchmark.fct_kpi_second_member WHERE kpi_id = 'FN-02' "
+        "AND anchor_on >= DATE '2024-01-01'"
+    ).fetchall()
+    assert late == [("retrospective",)]
+    shown = figure(
+        built, "pub.pub_kpi_timeseries", level_code="award", level_key="gb1", period_start_on=date(2023, 7, 1), **asked
+    )
+    assert (shown["level_name"], shown["numerator"], shown["denominator"], shown["value"]) == (
+        *("For moving on", 110, 130),
+        85,
+    )
+
+
+def test_signals_count_once_and_are_answered_in_thirty_days(built: duckdb.DuckDBPyConnection) -> None:
+    answered: dict[str, Any] = {"kpi_id": "PI-01", "level_code": "organisation", "level_key": "beta"}
+    second = "benchmark.fct_kpi_second"
+    winter = figure(built, second, period_type_code="quarter", period_start_on=date(2024, 1, 1), **answered)
+    assert (winter["numerator"], winter["denominator"], winter["value"]) == (1, 1, 100), "February goes on from January"
+    spring = figure(built, second, period_type_code="quarter", period_start_on=date(2024, 4, 1), **answered)
+    assert (spring["numerator"], spring["denominator"], spring["value"]) == (0, 1, 0), "answered too late"
+    left_out = built.execute(
+        "SELECT member_key, exclusion_code FROM benchmark.fct_kpi_second_member "
+        "WHERE kpi_id = 'PI-01' AND organisation_id = 'beta' AND member_key LIKE 'WF-01.vacancy%' ORDER BY 1"
+    ).fetchall()
+    assert left_out == [
+        ("WF-01.vacancy beta 2024-01-01 spc", None),
+        ("WF-01.vacancy beta 2024-02-01 spc", "continued"),
+        ("WF-01.vacancy beta 2024-04-01 spc", None),
+    ]
+    charted = built.execute(
+        "SELECT count(*) FROM benchmark.benchmark_series WHERE kpi_id IN ('PI-01', 'FN-02')"
+    ).fetchone()
+    assert charted == (0,), "what is made of signals raises none"
+
+
 def test_pitfall_30_board_and_service_read_the_same_number(built: duckdb.DuckDBPyConnection) -> None:
     differing = built.execute(
         "SELECT count(*), count(*) FILTER (s.value IS DISTINCT FROM t.value OR s.value_status <> t.value_status) "
@@ -813,5 +1007,5 @@ def test_pitfall_30_published_figures_come_from_one_place(built: duckdb.DuckDBPy
         assert (
             not {table for table in read if table.startswith(("fct_", "mart_"))}
             - names_only
-            - {*("fct_kpi", "fct_spc_point", "fct_performance_gap")}
+            - {*("fct_kpi", "fct_kpi_second", "fct_spc_point", "fct_performance_gap")}
         ), name

@@ -240,6 +240,7 @@ TRUTH = {
 SUPPRESSED = {"numerator": "NULL", "numerator_status": "'suppressed'"}
 ALL_HIDDEN = {**SUPPRESSED, "value": "NULL", "value_status": "'suppressed'", "ci95_lower": "NULL", "ci95_upper": "NULL"}
 SERIES, FIGURES, REACH = "pub.pub_kpi_timeseries", "kpi.fct_kpi", "pub.pub_equity_reach"
+SECOND = "benchmark.fct_kpi_second"
 REACHED = {
     "level_code": "'region'", "level_key": "'demo'", "slice_code": "'sex'", "slice_value": "'nobody'",
     "period_start_on": "DATE '2023-04-01'", "served_count": "0", "served_status": "'shown'",
@@ -261,6 +262,8 @@ FAULTS: dict[str, tuple[dict[str, str], dict[str, str], set[str]]] = {
                   {f"{SERIES}.numerator.published_share", f"{FIGURES}.numerator.numerator_within_denominator"}),
     "not_over_yet": ({"period_end_on": "DATE '2024-07-31'"}, {}, {f"{SERIES}.is_period_complete.complete_period"}),
     "not_a_number": ({}, {"value": "CAST('nan' AS DOUBLE)"}, {f"{FIGURES}.value.value_fits_status"}),
+    "expected_beside_hidden": (ALL_HIDDEN, {"numerator": "4"}, {f"{SERIES}.denominator.expected_number"}),
+    "expected_exactly": ({"denominator": "12.3"}, {}, {f"{SERIES}.denominator.expected_number"}),
     "no_data_but_zero": ({}, {"status_code": "'no_data'"}, {f"{FIGURES}.value.value_fits_status"}),
 }  # fmt: skip
 
@@ -282,7 +285,13 @@ def warehouse(faults: dict[str, tuple[dict[str, str], dict[str, str], set[str]]]
     person = {"numerator_disclosure_code": "'person'", "denominator_disclosure_code": "'person'"}
     defined = {"category_code": "'outcomes'", "valid_to_on": "CAST(NULL AS DATE)", "direction": "1",
                "balancing_kpi_id": "'EX-03'"}  # fmt: skip
-    _create(connection, "kpi.kpi_definition", [{"version": "1", **person, **defined, **own[name]} for name in rows])
+    expected = {name: {"denominator_disclosure_code": "'expected'"} for name in rows if name.startswith("expected")}
+    _create(
+        connection,
+        "kpi.kpi_definition",
+        [{"version": "1", **person, **defined, **own[name], **expected.get(name, {})} for name in rows],
+    )
+    _create(connection, SECOND, [KEY | TRUTH | {"kpi_id": "'PI-01'"}])
     _create(
         connection, "reference.ref_measure_kind", [{"category_code": "'outcomes'", "is_on_board_scorecard": "true"}]
     )
@@ -292,6 +301,7 @@ def warehouse(faults: dict[str, tuple[dict[str, str], dict[str, str], set[str]]]
     links = [{"objective_key": "'o'", "is_objective_known": "true", **own[name]} for name in rows]
     _create(connection, "core.bridge_objective_kpi", links)
     target = {"kpi_id": "'OC-05'", "is_kpi_known": "true", "source_id": "'region_file'",
+              "measure_id": "CAST(NULL AS VARCHAR)",
               "file_name": "'region.yml'", "line_number": "88"}  # fmt: skip
     _create(connection, "core.fct_target", [target])
     _create(connection, "pub.pub_kpi_catalogue", [{"version": "1", **own[name]} for name in rows])
@@ -335,7 +345,7 @@ def test_what_is_not_measured_or_not_known_is_named() -> None:
     )
     connection.execute("UPDATE kpi.kpi_definition SET balancing_kpi_id = NULL")
     connection.execute("DELETE FROM core.bridge_objective_kpi")
-    connection.execute("INSERT INTO core.fct_target VALUES ('OC-99', false, 'region_file', 'region.yml', 91)")
+    connection.execute("INSERT INTO core.fct_target VALUES ('OC-99', false, 'region_file', NULL, 'region.yml', 91)")
     results = judged(connection)
     named = {r.rule: r.message.partition(" rows")[2] for r in results.values() if r.outcome is Outcome.FAIL}
     assert named == {
@@ -386,6 +396,7 @@ def test_people_served_are_published_in_no_small_number() -> None:
 
 def test_what_is_missing_double_or_points_at_people_keeps_the_release_back() -> None:
     connection = warehouse({})
+    connection.execute(f"UPDATE {SECOND} SET numerator = 25")
     connection.execute("DROP TABLE pub.pub_organisation")
     connection.execute("DELETE FROM pub.pub_kpi_catalogue")
     connection.execute(f"INSERT INTO {FIGURES} SELECT * FROM {FIGURES}")
@@ -395,6 +406,7 @@ def test_what_is_missing_double_or_points_at_people_keeps_the_release_back() -> 
     assert {name: (str(r.outcome), r.failed_count) for name, r in blocking.items()} == {
         "core.dim_award.award_key.unique_key": ("fail", 2),
         f"{FIGURES}.unique_figure": ("fail", 2),
+        f"{SECOND}.numerator.numerator_within_denominator": ("fail", 1),
         "pub.pub_kpi_catalogue.rows_present": ("fail", 1),
         f"{SERIES}.kpi_id.defined_figure": ("fail", 1),
         "pub.pub_organisation.rows_present": ("error", 0),

@@ -103,11 +103,16 @@ sources: [{id: plan, kind: sheet, organisation: harbour, location: "plan/*.xlsx"
 targets:
   - {kpi: OC-05, period_type: financial_year, period_start: 2024-04-01, target: 50, set_on: 2024-01-01}
   - {kpi: OC05, period_type: financial_year, period_start: 2024-04-01, target: 50, set_on: 2024-01-01}
+  - {kpi: ac-06.MEDIAN, period_type: month, period_start: 2024-04-01, target: 50, set_on: 2024-01-01}
+  - {measure: rate, entity: N1, period_type: month, period_start: 2024-04-01, target: 50, set_on: 2024-01-01}
 """,
         encoding="utf-8",
     )
     told = [f.message for f in examine(load_region(tmp_path / "region.yml")) if f.source == "targets"]
-    assert told == ["region.yml:6: there is no KPI 'OC05'; did you mean OC-05?"]
+    assert told == [
+        "region.yml:6: there is no KPI 'OC05'; did you mean OC-05?",
+        "region.yml:8: no source brings a measure 'rate'",
+    ]
 
 
 def test_nothing_is_built_from_crosswalks_that_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,11 +47,12 @@ REQUIRED = {
         "OC-23",
     ),
     *("EF-01", "EF-02.housed", "EF-03", "EF-04", "EX-01", "EX-02", "EX-03", "EX-03.response"),
-    *("WF-01", "WF-01.vacancy", "WF-02", "WF-03", "WF-04", "CU-01", "CU-02", "PI-02"),
+    *("WF-01", "WF-01.vacancy", "WF-02", "WF-03", "WF-04", "CU-01", "CU-02", "PI-01", "PI-02"),
     *(
         "EQ-01",
         "EQ-02",
         "FN-01",
+        "FN-02",
         "FN-03",
         "FN-04",
         "FN-05",
@@ -73,6 +74,7 @@ CATALOGUE_READERS = {
     "kpi_person_count": "is_distinct",
     "kpi_quantile": "is_quantile",
     "fct_kpi_member": "is_any",
+    "fct_kpi_second_member": "is_second_order",
 }
 """Models whose facts follow from the catalogue → which of its measures they read."""
 
@@ -148,6 +150,9 @@ def test_metric_filters_are_not_used(manifest: Any) -> None:
 def _reads(kind: str, semantic_model: Any, measure: Any) -> bool:
     additive = measure.agg.value in ("sum", "sum_boolean", "count")
     rolled = semantic_model.config.meta.get("grain") == "rolled"
+    second = semantic_model.config.meta.get("order") == "second"
+    if second or kind == "is_second_order":
+        return bool(second and kind == "is_second_order")
     return {
         "is_row_based": additive and not rolled,
         "is_rolled": additive and rolled,
@@ -254,7 +259,14 @@ DEFECTS = {
     "unknown_slice": (_meta("OC-05", slices=["shoe_size"]), r"oc_05'.*slice 'shoe_size' is not a dimension"),
     "unknown_field": (_meta("OC-05", dirction=1), r"oc_05'.*meta.dirction is not a field"),
     "interval_of_another_statistic": (_meta("OC-05", interval_method="t"), r"oc_05'.*'t' does not go with.*wilson"),
-    "chart_of_another_statistic": (_meta("OC-05", chart="u"), r"oc_05'.*chart 'u' is for a rate or ratio, not for a proportion"),
+    "chart_of_another_statistic": (
+        _meta("OC-05", chart="u"),
+        r"oc_05'.*chart 'u' is for a rate or ratio, not for a proportion",
+    ),
+    "second_order_with_a_chart": (
+        _meta("PI-01", chart="p"),
+        r"pi_01'.*counted from mart_signal_action, which is made of KPIs.*without slices and chart",
+    ),
     "chart_of_amounts": (_meta("EF-01", chart="u_prime"), r"ef_01'.*'u_prime' is for counts over.*'cost' is no count"),
     "ratio_without_denominator": (_meta("AV-05", statistic="ratio"), r"av_05'.*needs a metric of type ratio"),
     "unknown_exclusion_column": (

@@ -128,6 +128,29 @@ def test_what_would_fail_later_or_be_lost_silently_is_told(tmp_path: Path, added
         assert problem.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("kpi: OC-05", None),
+        ("kpi: OC-05, organisation: harbour, award: GB-1", None),
+        ("measure: rate, entity: N1", None),
+        ("award: GB-1", "name the figure: kpi for one of ours, or measure for one that others publish"),
+        ("kpi: OC-05, measure: rate, entity: N1", "name the figure"),
+        ("measure: rate", "entity says whose published figure it is"),
+        ("kpi: OC-05, entity: N1", "entity says whose published figure it is"),
+        ("measure: rate, entity: N1, award: GB-1", "a published figure is of an entity"),
+    ],
+)
+def test_a_target_is_of_one_figure(tmp_path: Path, named: str, expected: str | None) -> None:
+    when = "period_type: month, period_start: 2024-04-01, target: 5, set_on: 2024-01-01"
+    text = f"{GOOD}targets:\n  - {{{named}, {when}}}\n"
+    if expected is None:
+        assert len(load_region(region_file(tmp_path, text)).model.targets) == 1
+    else:
+        (problem,) = problems_of(tmp_path, text)
+        assert problem.startswith("region.yml:7: targets[0]: ") and expected in problem, problem
+
+
 def test_a_key_that_is_there_twice_is_found_at_any_depth(tmp_path: Path) -> None:
     text = GOOD.replace("cadence: monthly", "cadence: monthly, cadence: daily")
     assert problems_of(tmp_path, text) == ["region.yml:5: sources[0].cadence: is there twice; a key can be there once"]

@@ -132,7 +132,7 @@ def test_a_region_is_the_same_on_every_machine_and_another_seed_is_another(regio
     assert {name for name, digest in _digests(region.root).items() if files.get(name) == digest} == {"region.yml"}
 
 
-GOLDEN = "69346951b0c7675c547986d653496a74d1b276c4cea3220a422db9ca64854819"
+GOLDEN = "c4ba07bb4112cd2d41c73b5994422dac7bf9f091e55ec24f61a7300f36f2348c"
 
 
 def test_a_region_is_never_overwritten(region: Written) -> None:

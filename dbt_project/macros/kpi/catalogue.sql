@@ -53,7 +53,7 @@
 
 {#-
     Fields that most KPIs do without. `computed_by` names the model of a KPI that is made of other KPIs' figures and not
-    counted from facts. `spread_measure` is the measure whose standard deviation an effect is held against.
+    counted from facts: fct_kpi_second if it is the difference of the two KPIs of the metric. `spread_measure` is the measure whose standard deviation an effect is held against.
 -#}
 {% macro kpi_optional_fields() -%}
     {{ return({
@@ -103,9 +103,19 @@
     {{ return(graph['kpi_definitions']) }}
 {%- endmacro %}
 
-{#- The KPIs that are counted from facts. -#}
+{#- The KPIs that are counted from facts which are made before any KPI. -#}
 {% macro kpi_catalogue() -%}
-    {{ return(kpi_definitions() | selectattr('computed_by', 'none') | list) }}
+    {{ return(kpi_definitions() | selectattr('computed_by', 'none') | rejectattr('is_second_order') | list) }}
+{%- endmacro %}
+
+{#- The KPIs that are counted from facts which are made of KPIs, such as signals. -#}
+{% macro kpi_second_order() -%}
+    {{ return(kpi_definitions() | selectattr('is_second_order') | list) }}
+{%- endmacro %}
+
+{#- The KPIs that are the difference of two others, which `difference_of` names. -#}
+{% macro kpi_differences() -%}
+    {{ return(kpi_definitions() | selectattr('computed_by', 'equalto', 'fct_kpi_second') | list) }}
 {%- endmacro %}
 
 {% macro _kpi_read_catalogue() -%}
@@ -179,7 +189,8 @@
                 'interval': measure_meta.get('interval'),
                 'disclosure': measure_meta.get('disclosure', 'person'),
                 'domain': meta.get('domain'),
-                'is_rolled': meta.get('grain') == 'rolled'
+                'is_rolled': meta.get('grain') == 'rolled',
+                'is_second_order': meta.get('order') == 'second'
             }}) -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -243,7 +254,14 @@
             {%- do problems.append(at ~ "meta.computed_by names '" ~ kpi.computed_by ~ "', which is no model. Name the model"
                 ~ " that computes it.") -%}
         {%- endif -%}
+        {%- set parts = [] -%}
+        {%- for part in metric.type_params.metrics -%}
+            {%- for other in graph.metrics.values() if other.name == part.name -%}
+                {%- do parts.append(other.config.meta.kpi_id) -%}
+            {%- endfor -%}
+        {%- endfor -%}
         {%- do kpi.update({'numerator': none, 'denominator': none, 'spread': none, 'is_stock': false, 'domain': none,
+            'is_second_order': false, 'difference_of': parts if kpi.computed_by == 'fct_kpi_second' else none,
             'order': '%s %06d' | format(kpi.kpi_id, (kpi.version or 0) | int)}) -%}
         {{ return(kpi) }}
     {%- else -%}
@@ -254,6 +272,8 @@
         'spread': measures.get(kpi.spread_measure),
         'is_stock': (kpi.denominator or kpi.numerator).is_stock,
         'domain': (kpi.denominator or kpi.numerator).domain,
+        'is_second_order': (kpi.denominator or kpi.numerator).is_second_order,
+        'difference_of': none,
         'order': '%s %06d' | format(kpi.kpi_id, (kpi.version or 0) | int)
     }) -%}
     {%- do _kpi_check_measures(kpi, at, problems) -%}
@@ -310,6 +330,11 @@
     {%- elif kpi.spread and kpi.spread.group != kpi.numerator.group -%}
         {%- do problems.append(at ~ "meta.spread_measure '" ~ kpi.spread.name ~ "' is of another fact than the numerator. Use"
             ~ " a measure of " ~ kpi.numerator.fact ~ ".") -%}
+    {%- endif -%}
+    {%- if kpi.is_second_order and (kpi.statistic not in ['proportion', 'ratio'] or kpi.calendar != 'own' or kpi.slices
+        or kpi.numerator.group != kpi.denominator.group or kpi.chart != 'none') -%}
+        {%- do problems.append(at ~ "it is counted from " ~ kpi.numerator.fact ~ ", which is made of KPIs. Such a KPI is a"
+            ~ " proportion or ratio of measures of one fact and anchor, of the own calendar, without slices and chart.") -%}
     {%- endif -%}
     {%- set needs_denominator = kpi.statistic in ['proportion', 'ratio', 'rate', 'mean', 'effect_size'] -%}
     {%- if needs_denominator != (kpi.denominator is not none) -%}

@@ -14,7 +14,8 @@
         trend_length   points in strict succession that make a trend
     Gives point_number, moving_range, is_baseline, baseline_count, mean, mean_moving_range (for xmr), sigma_z (for Laney's charts),
     lower_limit, upper_limit, near_lower_limit, near_upper_limit, is_near and rule_code: A beyond a limit, T trend, 2 two of three
-    near a limit, S shift, NULL common cause; rule_sign says on which side. Sums run over DECIMAL with twelve places, so
+    near a limit, S shift, NULL common cause; rule_sign says on which side, and sign_at_once what was to be seen when the
+    point was the last one (a shift shows at its seventh point and then marks the six before). Sums run over DECIMAL with twelve places, so
     that they don't depend on the order of addition.
 -#}
 {% macro spc(points, series, charts=['xmr'], fix_after=none, is_screened=true, shift_length=7, trend_length=7) -%}
@@ -191,7 +192,13 @@
             when is_in_trend then trend_sign
             when (is_in_pair and is_near) or is_in_shift then side
             else 0
-        end as rule_sign
+        end as rule_sign,
+        case
+            when is_beyond then side
+            when ends_trend then step_sign
+            when (ends_pair and is_near) or ends_shift then side
+            else 0
+        end as sign_at_once
     from flagged as f
     )
 {%- endmacro %}

@@ -33,7 +33,7 @@ with month_of_year as (
 profile as (
     select kpi_id, level_code, level_key, period_start_on as month_on, cast(target_value as decimal(28, 6)) as target
     from {{ ref('fct_target') }}
-    where period_type_code = 'month' and not is_retrospective
+    where period_type_code = 'month' and not is_retrospective and award_code is null
     qualify row_number() over (
         partition by kpi_id, level_code, level_key, period_start_on
         order by set_on desc nulls last, target_value asc nulls last, target_key asc nulls last

@@ -50,6 +50,7 @@ targeted as (
         and c.level_key = t.level_key
         and c.point_on >= t.period_start_on
         and c.point_on >= t.set_on
+        and t.award_code is null
     qualify row_number() over (
         partition by c.series_key, c.point_on
         order by t.period_start_on desc nulls last, t.set_on desc nulls last, t.period_type_code asc nulls last,
@@ -91,6 +92,7 @@ select
     cast(c.rule_code as string) as rule_code,
     cast(c.rule_sign as int) as rule_sign,
     cast({{ spc_variation('c.rule_sign', 's.direction') }} as string) as variation_code,
+    cast({{ spc_variation('c.sign_at_once', 's.direction') }} as string) as variation_at_once_code,
     t.target,
     cast({{ spc_assurance('c.lower_limit', 'c.upper_limit', 't.target', 's.direction') }} as string) as assurance_code
 from charted as c

@@ -15,7 +15,7 @@ select
     {{ sql_text(kpi.statistic) }} as statistic_code,
     cast({{ kpi.direction }} as int) as direction,
     {{ sql_text(kpi.anchor) }} as anchor,
-    {{ sql_text(kpi_measure_text(kpi.numerator)) }} as numerator,
+    {{ sql_text(kpi.difference_of | join(' less ') if kpi.difference_of else kpi_measure_text(kpi.numerator)) }} as numerator,
     {{ sql_text(kpi_measure_text(kpi.denominator)) }} as denominator,
     {{ sql_text(kpi_exclusion_text(kpi)) }} as exclusions,
     cast({{ kpi.maturity_lag_days }} as int) as maturity_lag_days,

@@ -1,6 +1,6 @@
 -- Figures that others published, as they published them: what they hid stays hidden, with its status. Beside them stand
 -- where each lies on the chart of its series and among the others of its level; of a figure that two sources bring, only
--- the one that counts there has these.
+-- the one that counts there has these, and the region's own target.
 {#- How the long list of series calls what a published figure is (benchmark_series). -#}
 {%- set same = {
     'publication_code': 'publication_code', 'measure_id': 'measure_id', 'method_version': 'method_version',
@@ -72,7 +72,10 @@ select
     e.unit_code,
     e.direction,
     e.statistic_code,
-    e.source_id
+    e.source_id,
+    t.target,
+    {{ rounded('t.gap', '4') }} as gap,
+    t.rag_code
 from figure as e
 left join measure as q on e.source_id = q.source_id and e.measure_id = q.measure_id
 {%- for alias, table, more in [
@@ -86,3 +89,8 @@ left join {{ ref(table) }} as {{ alias }}
     {%- endfor %}
 {%- endfor %}
 left join {{ ref('fct_benchmark') }} as g on m.benchmark_key = g.benchmark_key
+left join {{ ref('fct_performance_gap') }} as t
+    on e.publication_code = t.publication_code and e.measure_id = t.measure_id and e.method_version = t.method_version
+    and e.level_code = t.level_code and e.organisation_code = t.level_key
+    and e.period_type_code = t.period_type_code and e.period_start_on = t.period_start_on
+    and t.origin_code = 'external' and t.is_leading_target and e.slice_type_code = 'all' and e.is_counted

@@ -5,6 +5,7 @@ select
     coalesce({{ sheet_code('target_level', 'level_code') }}, 'internal') as target_level_code,
     coalesce({{ sheet_code('target_entity', 'entity_type_code') }}, 'organisation') as entity_type_code,
     {{ sheet_text('entity_code') }} as entity_code,
+    {{ sheet_text('award_code') }} as award_code,
     {{ sheet_code('period_type', 'period_type_code') }} as period_type_code,
     {{ try_date('r.period_start_on') }} as period_start_on,
     {{ sheet_number('target_value', 18, 6) }} as target_value,
@@ -17,7 +18,7 @@ select
 -- The same target, spelt in two ways, is one.
 qualify row_number() over (
     partition by
-        r._source_id, named.organisation_id, kpi_id, target_level_code, entity_type_code, entity_code, period_type_code,
-        period_start_on, set_on
+        r._source_id, named.organisation_id, kpi_id, target_level_code, entity_type_code, entity_code, award_code,
+        period_type_code, period_start_on, set_on
     order by r._file desc nulls last, r._row_number desc nulls last
 ) = 1
