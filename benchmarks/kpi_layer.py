@@ -27,7 +27,7 @@ from orchestration import transform
 from orchestration.warehouse import connect
 
 OF_KPI_LAYER = {"fct_referral_snapshot", "fct_submission", "mart_service_month", "mart_service_cost"} | {
-    "mart_episode_response"
+    *("mart_episode_response", "fct_homeless_time")
 }
 """Facts that are made in the layer itself."""
 
