@@ -80,11 +80,19 @@ def fill(connection: duckdb.DuckDBPyConnection, nodes: Mapping[str, Any], kpis: 
     total = connection.execute(
         "SELECT sum(estimated_size)::BIGINT FROM duckdb_tables() WHERE schema_name = 'core'"
     ).fetchone()
-    return total[0] if total else 0
+    rows: int = total[0] if total else 0
+    # As many as came of the facts: threads are fitted to them.
+    connection.execute(
+        "INSERT INTO ops.row_account (source_id, delivery_id, table_name, landed_count, loaded_count) "
+        "SELECT 'made', 'made', 'made', $1, $1",
+        [rows],
+    )
+    return rows
 
 
 def _fill_ops(connection: duckdb.DuckDBPyConnection, size: Size) -> None:
-    connection.execute("DELETE FROM ops.region; DELETE FROM ops.organisation; DELETE FROM ops.source_config")
+    for table in ("region", "organisation", "source_config", "row_account"):
+        connection.execute(f"DELETE FROM ops.{table}")
     connection.execute("UPDATE ops.run_context SET as_of = ?", [AS_OF])
     connection.execute("INSERT INTO ops.region VALUES ('here', 'Here', 'Europe/London', 4)")
     connection.execute(
@@ -138,7 +146,7 @@ def _months(connection: duckdb.DuckDBPyConnection, size: Size) -> None:
     connection.execute(
         f"""
         CREATE TEMP TABLE base_month AS
-        SELECT row_number() OVER () AS i, 's' || s AS service_key, 'o' || (s // {size.services}) AS organisation_id,
+        SELECT s * {size.months} + m AS i, 's' || s AS service_key, 'o' || (s // {size.services}) AS organisation_id,
             date_trunc('month', '{AS_OF}'::DATE - to_months(m::INTEGER))::DATE AS start_on,
             last_day('{AS_OF}'::DATE - to_months(m::INTEGER)) AS end_on, 'o' || (s // {size.services}) AS source_id
         FROM range({size.organisations * size.services}) AS a(s) CROSS JOIN range({size.months}) AS b(m)
@@ -157,7 +165,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, node: Mapping[str, Any], kpis: 
         per = MONTHLY.get(name, 19 if name == "fct_data_quality" else 1)
         rows = "base_month"
         if name in ("fct_data_quality", "fct_staff_turnover"):
-            rows = "(SELECT DISTINCT ON (organisation_id, start_on) * FROM base_month)"
+            rows = "(SELECT DISTINCT ON (organisation_id, start_on) * FROM base_month ORDER BY i)"
         source = f"(SELECT m.*, m.i * {per} + n AS k FROM {rows} AS m, range({per}) AS r(n))"
         _create(connection, node, source, {}, parts)
     elif name in ROLLED:
@@ -175,7 +183,8 @@ def _rolled(size: Size) -> str:
     """Persons by level and HUD's quarters and years: forty of an organisation, all of them of the region."""
     years = size.months // 12
     return f"""(
-        SELECT row_number() OVER () AS i, l.level_code, l.level_key, 'fy10' AS calendar_code, t.period_type_code,
+        SELECT row_number() OVER (ORDER BY l.level_key, t.period_type_code, t.start_on, n) AS i,
+            l.level_code, l.level_key, 'fy10' AS calendar_code, t.period_type_code,
             t.start_on AS period_start_on, (t.start_on + to_months(t.width) - INTERVAL 1 DAY)::DATE AS period_end_on,
             l.level_key AS organisation_id, t.start_on
         FROM (

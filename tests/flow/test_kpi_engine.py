@@ -405,8 +405,10 @@ def test_atoms_add_up_to_the_fact(built: duckdb.DuckDBPyConnection) -> None:
     ).fetchone()
     for slice_code in ("all", "age_band", "sex", "ethnicity", "disability"):
         summed = built.execute(
-            "SELECT sum(whole_2), sum(whole_1) FROM kpi.kpi_atom "
-            "WHERE atom_group = 'episode.end_on' AND slice_code = ?",
+            "SELECT sum(a.whole_2), sum(a.whole_1) FROM kpi.kpi_atom AS a "
+            "JOIN kpi.kpi_code AS g ON g.code_kind = 'atom_group' AND g.code_number = a.group_number "
+            "JOIN kpi.kpi_code AS s ON s.code_kind = 'slice' AND s.code_number = a.slice_number "
+            "WHERE g.code = 'episode.end_on' AND s.code = ?",
             [slice_code],
         ).fetchone()
         assert summed == direct, slice_code

@@ -69,6 +69,7 @@ REQUIRED = {
     ),
 }
 CATALOGUE_READERS = {
+    "kpi_key": "is_any",
     "kpi_atom": "is_row_based",
     "kpi_rollup": "is_rolled",
     "kpi_person_count": "is_distinct",

@@ -90,7 +90,7 @@
 {%- endmacro %}
 
 {#-
-    Raises when the catalogue is wrong; returns a list of KPIs sorted by id and version, empty while dbt parses. Read once
+    Raises when the catalogue is wrong; returns a list of KPIs sorted and numbered by id and version, empty while dbt parses. Read once
     an invocation: a dozen models ask for it, and the graph that it is read from is the one thing that they share.
 -#}
 {% macro kpi_definitions() -%}
@@ -137,7 +137,9 @@
     {%- if problems -%}
         {{ exceptions.raise_compiler_error("The KPI catalogue is wrong:\n  " ~ problems | sort | join("\n  ")) }}
     {%- endif -%}
-    {{ return(kpis | sort(attribute='order')) }}
+    {%- set ordered = kpis | sort(attribute='order') -%}
+    {%- for kpi in ordered -%}{%- do kpi.update({'number': loop.index}) -%}{%- endfor -%}
+    {{ return(ordered) }}
 {%- endmacro %}
 
 {#- Measures by name, each with the fact, column, anchor, entities and dimensions of its semantic model. -#}

@@ -37,44 +37,46 @@
     {%- if base.dense %}
     select
         true as is_dense,
-        s.level_code, s.level_key, 'all' as slice_code, 'all' as slice_value,
-        s.period_type_code, s.period_start_on, s.period_end_on,
-        {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, s.is_stale,
+        s.level_number, s.key_number, {{ kpi_number('slice', 'all') }} as slice_number, {{ kpi_all_key() }} as slice_key_number,
+        s.period_type_number, s.period_start_on, s.period_end_on,
+        {{ kpi_coverage_number(kpi) }} as scaffold_coverage_number, s.is_stale,
         {{ kpi_base_columns(base) }}
     from {{ ref('kpi_scaffold') }} as s
     {%- for alias in kpi_sources(kpi) %}
     left join {{ ref(kpi_relation(kpi)) }} as {{ alias }}
-        on s.level_code = {{ alias }}.level_code and s.level_key = {{ alias }}.level_key
-        and s.period_type_code = {{ alias }}.period_type_code and s.period_start_on = {{ alias }}.period_start_on
-        and {{ alias }}.slice_code = 'all' and {{ kpi_source_filter(kpi, alias) }}
+        on s.level_number = {{ alias }}.level_number and s.key_number = {{ alias }}.key_number
+        and s.period_type_number = {{ alias }}.period_type_number and s.period_start_on = {{ alias }}.period_start_on
+        and {{ alias }}.slice_number = {{ kpi_number('slice', 'all') }} and {{ kpi_source_filter(kpi, alias) }}
     {%- endfor %}
     where s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', '{{ kpi.calendar }}')
-        and {{ kpi_series_condition(base.dense, 's.level_code', "'all'", 's.period_type_code') }}
+        and {{ kpi_series_number_condition(base.dense, 's.level_number', kpi_number('slice', 'all'), 's.period_type_number') }}
     {%- endif %}
     {{ "union all" if base.dense and base.sparse }}
     {%- if base.sparse %}
     {%- set one = kpi_sources(kpi) | last %}
     select
         false as is_dense,
-        {{ one }}.level_code, {{ one }}.level_key, {{ one }}.slice_code, {{ one }}.slice_value,
-        {{ one }}.period_type_code, {{ one }}.period_start_on, {{ one }}.period_end_on,
-        {{ kpi_coverage_code(kpi) }} as scaffold_coverage_code, coalesce(s.is_stale, false) as is_stale,
+        {{ one }}.level_number, {{ one }}.key_number, {{ one }}.slice_number, {{ one }}.slice_key_number,
+        {{ one }}.period_type_number, {{ one }}.period_start_on, {{ one }}.period_end_on,
+        {{ kpi_coverage_number(kpi) }} as scaffold_coverage_number, coalesce(s.is_stale, false) as is_stale,
         {{ kpi_base_columns(base) }}
     from {{ ref(kpi_relation(kpi)) }} as {{ one }}
     {%- for alias in kpi_sources(kpi) if alias != one %}
     left join {{ ref(kpi_relation(kpi)) }} as {{ alias }}
-        on {{ one }}.level_code = {{ alias }}.level_code and {{ one }}.level_key = {{ alias }}.level_key
-        and {{ one }}.slice_code = {{ alias }}.slice_code and {{ one }}.slice_value = {{ alias }}.slice_value
-        and {{ one }}.period_type_code = {{ alias }}.period_type_code
+        on {{ one }}.level_number = {{ alias }}.level_number and {{ one }}.key_number = {{ alias }}.key_number
+        and {{ one }}.slice_number = {{ alias }}.slice_number and {{ one }}.slice_key_number = {{ alias }}.slice_key_number
+        and {{ one }}.period_type_number = {{ alias }}.period_type_number
         and {{ one }}.period_start_on = {{ alias }}.period_start_on and {{ kpi_source_filter(kpi, alias) }}
     {%- endfor %}
     left join {{ ref('kpi_scaffold') }} as s
-        on {{ one }}.level_code = s.level_code and {{ one }}.level_key = s.level_key
-        and {{ one }}.period_type_code = s.period_type_code and {{ one }}.period_start_on = s.period_start_on
+        on {{ one }}.level_number = s.level_number and {{ one }}.key_number = s.key_number
+        and {{ one }}.period_type_number = s.period_type_number and {{ one }}.period_start_on = s.period_start_on
         and s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', '{{ kpi.calendar }}')
-    where {{ kpi_series_condition(base.sparse, one ~ '.level_code', one ~ '.slice_code', one ~ '.period_type_code') }}
+    where {{ kpi_series_number_condition(
+        base.sparse, one ~ '.level_number', one ~ '.slice_number', one ~ '.period_type_number'
+    ) }}
         and {{ kpi_source_filter(kpi, one) }}
-        and (s.level_key is not null or {{ one }}.level_code in ('{{ kpi_sparse_levels() | join("', '") }}'))
+        and (s.key_number is not null or {{ one }}.level_number in ({{ kpi_sparse_levels() | join(", ") }}))
     {%- endif %}
 {%- endmacro %}
 
@@ -109,20 +111,20 @@
     {%- set dense = kpi_dense_series(kpi, true) -%}
     {%- set sparse = kpi_dense_series(kpi, false) -%}
     select
-        {{ kpi_constants(kpi) }},
-        b.level_code, b.level_key, b.slice_code, b.slice_value,
-        b.period_type_code, b.period_start_on, b.period_end_on,
-        b.scaffold_coverage_code, b.is_stale,
+        cast({{ kpi.number }} as int) as kpi_number,
+        b.level_number, b.key_number, b.slice_number, b.slice_key_number,
+        b.period_type_number, b.period_start_on, b.period_end_on,
+        b.scaffold_coverage_number, b.is_stale,
         {{ kpi_parts_columns(kpi) }}
     from {{ base.name }} as b
     where
         {%- if dense %}
-        (b.is_dense and {{ kpi_series_condition(dense, 'b.level_code', 'b.slice_code', 'b.period_type_code') }})
+        (b.is_dense and {{ kpi_series_number_condition(dense, 'b.level_number', 'b.slice_number', 'b.period_type_number') }})
         {%- endif %}
         {{ "or" if dense and sparse }}
         {%- if sparse %}
         (not b.is_dense and {{ kpi_has_data(kpi) }}
-            and {{ kpi_series_condition(sparse, 'b.level_code', 'b.slice_code', 'b.period_type_code') }})
+            and {{ kpi_series_number_condition(sparse, 'b.level_number', 'b.slice_number', 'b.period_type_number') }})
         {%- endif %}
 {%- endmacro %}
 
@@ -137,30 +139,35 @@
 {#- The rows of the relation that belong to the KPI. -#}
 {% macro kpi_source_filter(kpi, alias) -%}
     {%- if kpi_relation(kpi) == 'kpi_rollup' -%}
-        {{ alias }}.atom_group = '{{ (kpi.denominator if alias == "d" else kpi.numerator).group }}'
+        {{ alias }}.group_number = {{ kpi_number('atom_group', (kpi.denominator if alias == "d" else kpi.numerator).group) }}
     {%- else -%}
         {{ alias }}.measure_name = '{{ kpi.numerator.name }}' and {{ alias }}.calendar_code = '{{ kpi.calendar }}'
     {%- endif -%}
 {%- endmacro %}
 
 {#- How far deliveries speak for a period; a cohort that lies further back must have been covered, too. -#}
-{% macro kpi_coverage_code(kpi) -%}
+{% macro kpi_coverage_number(kpi) -%}
     {%- if kpi.cohort_shift_days -%}
         case
-            when {{ add_days('s.period_end_on', '-' ~ kpi.cohort_shift_days) }} < s.first_covered_from_on then 'none'
+            when {{ add_days('s.period_end_on', '-' ~ kpi.cohort_shift_days) }} < s.first_covered_from_on
+                then {{ kpi_number('coverage', 'none') }}
             when {{ add_days('s.period_start_on', '-' ~ kpi.cohort_shift_days) }} < s.last_covered_from_on
-                and s.coverage_code = 'full' then 'partial'
-            else s.coverage_code
+                and s.coverage_number = {{ kpi_number('coverage', 'full') }}
+                then {{ kpi_number('coverage', 'partial') }}
+            else s.coverage_number
         end
     {%- else -%}
-        s.coverage_code
+        s.coverage_number
     {%- endif -%}
 {%- endmacro %}
 
+{#- Numbers of the levels that have no scaffold. -#}
 {% macro kpi_sparse_levels() -%}
-    {%- set names = [] -%}
-    {%- for name, level in kpi_levels().items() if not level.dense -%}{%- do names.append(name) -%}{%- endfor -%}
-    {{ return(names) }}
+    {%- set numbers = [] -%}
+    {%- for name, level in kpi_levels().items() if not level.dense -%}
+        {%- do numbers.append(kpi_numbers()['level'][name]) -%}
+    {%- endfor -%}
+    {{ return(numbers) }}
 {%- endmacro %}
 
 {% macro kpi_constants(kpi) -%}

@@ -76,7 +76,7 @@
     {%- set columns = {} -%}
     {%- for name, measure in group.measures.items() -%}
         {%- if measure.agg == 'sum_boolean' -%}
-            {%- set sql = "sum(case when f." ~ measure.column ~ " then 1 else 0 end)" -%}
+            {%- set sql = "count(case when f." ~ measure.column ~ " then 1 end)" -%}
         {%- elif measure.agg == 'count' -%}
             {%- set sql = "count(f." ~ measure.column ~ ")" -%}
         {%- else -%}
@@ -113,14 +113,18 @@
     {{ return(ordered) }}
 {%- endmacro %}
 
-{#- Groups whose slots are whole numbers alone, and the others: lists that are not empty. -#}
+{#-
+    Groups with few whole numbers, with many, and with amounts: lists that are not empty. What a row of sums takes follows
+    from the widest group of a list, so the many that count two or three things stay apart.
+-#}
 {% macro kpi_parts_by_slots(groups) -%}
-    {%- set whole, mixed = [], [] -%}
+    {%- set narrow, wide, mixed = [], [], [] -%}
     {%- for group in groups -%}
-        {%- set types = kpi_group_columns(group).values() | map(attribute='type') | unique | list -%}
-        {%- do (whole if types == ['bigint'] else mixed).append(group) -%}
+        {%- set types = kpi_group_columns(group).values() | map(attribute='type') | list -%}
+        {%- set part = mixed if types | unique | list != ['bigint'] else wide if types | length > 4 else narrow -%}
+        {%- do part.append(group) -%}
     {%- endfor -%}
-    {{ return([whole, mixed] | select | list) }}
+    {{ return([narrow, wide, mixed] | select | list) }}
 {%- endmacro %}
 
 {#- A group's columns by slot: slot to [name, column]. -#}
@@ -132,11 +136,11 @@
     {{ return(by_slot) }}
 {%- endmacro %}
 
-{#- Names of the levels, but the region, that any event-grain group uses. -#}
+{#- Names of the levels that any event-grain group uses, but the region and the organisation: every atom has those. -#}
 {% macro kpi_atom_levels(groups) -%}
     {%- set levels = [] -%}
     {%- for group in groups if not group.is_rolled -%}
-        {%- for one in group.series.values() if one.level != 'region' and one.level not in levels -%}
+        {%- for one in group.series.values() if one.level not in ['region', 'organisation'] + levels -%}
             {%- do levels.append(one.level) -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -145,54 +149,96 @@
 
 {#-
     A group of event grain, summed at the finest grain: month and levels, once without and once for every slice. Slices
-    are never crossed with each other, so neither are the sums; and a slice leaves out levels that it is not used at.
+    are never crossed with each other, so neither are the sums; and a slice leaves out levels that it is not used at. The
+    sets are summed in one scan: one branch a slice would hold twice as much in memory before it is written.
 -#}
 {% macro kpi_atoms(group, levels, slots) -%}
     {%- set own = kpi_by_slot(group) -%}
+    {%- set month = first_of_month('f.' ~ group.anchor_column) -%}
+    {%- set organisation = "cast(f." ~ group.columns.organisation ~ " as string)" if 'organisation' in group.columns else none -%}
     {%- set slices = group.series.values() | map(attribute='slice') | unique | list -%}
-    {%- for slice in slices %}
-    {%- set used = group.series.values() | selectattr('slice', 'equalto', slice) | map(attribute='level') | list %}
-    select
-        cast('{{ group.name }}' as string) as atom_group,
-        cast('{{ group.domain }}' as string) as domain_code,
-        {{ first_of_month('f.' ~ group.anchor_column) }} as month_on,
-        cast({{ 'f.' ~ group.columns.organisation if 'organisation' in group.columns else 'null' }} as string) as organisation_id,
-        {%- for level in levels %}
-        cast({{ 'f.' ~ group.columns[level] if level in used else 'null' }} as string) as level_{{ level }},
-        {%- endfor %}
-        cast('{{ slice }}' as string) as slice_code,
-        {{ kpi_slice_value(slice, group.columns) }} as slice_value,
-        {%- for slot, type in slots.items() %}
-        cast({{ own[slot][1].sql if slot in own else 'null' }} as {{ type }}) as {{ slot }}{{ "," if not loop.last }}
-        {%- endfor %}
-    from {{ ref(group.fact) }} as f
-    where f.{{ group.anchor_column }} is not null
-    group by all
-    {{ "union all" if not loop.last }}
+    {%- set slice_values, level_keys, sets = {}, {}, [] -%}
+    {%- for slice in slices -%}
+        {%- set parts = [month] + ([organisation] if organisation else []) -%}
+        {%- for one in group.series.values() if one.slice == slice and one.level in levels -%}
+            {%- do level_keys.update({one.level: "cast(f." ~ group.columns[one.level] ~ " as string)"}) -%}
+            {%- do parts.append(level_keys[one.level]) -%}
+        {%- endfor -%}
+        {%- if slice != 'all' -%}
+            {%- do slice_values.update({slice: kpi_slice_value(slice, group.columns)}) -%}
+            {%- do parts.append(slice_values[slice]) -%}
+        {%- endif -%}
+        {%- do sets.append("(" ~ parts | unique | join(", ") ~ ")") -%}
     {%- endfor %}
+    select
+        {{ kpi_number('atom_group', group.name) }} as group_number,
+        {{ kpi_number('domain', group.domain) }} as domain_number,
+        {%- if slice_values %}
+        case
+            {%- for slice in slice_values %}
+            when slice_{{ slice }} is not null then {{ kpi_number('slice', slice) }}
+            {%- endfor %}
+            else {{ kpi_number('slice', 'all') }}
+        end as slice_number,
+        {%- else %}
+        {{ kpi_number('slice', 'all') }} as slice_number,
+        {%- endif %}
+        month_on,
+        organisation_id,
+        {%- for level in levels %}
+        {{ level ~ '_key' if level in level_keys else 'cast(null as string) as ' ~ level ~ '_key' }},
+        {%- endfor %}
+        coalesce({% for slice in slice_values %}slice_{{ slice }}, {% endfor %}'all') as slice_value,
+        {%- for slot, type in slots.items() %}
+        {{ slot if slot in own else 'cast(null as ' ~ type ~ ') as ' ~ slot }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from (
+        select
+            {{ month }} as month_on,
+            {{ organisation or 'cast(null as string)' }} as organisation_id,
+            {%- for level, key in level_keys.items() %}
+            {{ key }} as {{ level }}_key,
+            {%- endfor %}
+            {%- for slice, value in slice_values.items() %}
+            {{ value }} as slice_{{ slice }},
+            {%- endfor %}
+            {%- for slot, (name, column) in own.items() %}
+            cast({{ column.sql }} as {{ column.type }}) as {{ slot }}{{ "," if not loop.last }}
+            {%- endfor %}
+        from {{ ref(group.fact) }} as f
+        where f.{{ group.anchor_column }} is not null
+        group by grouping sets ({{ sets | join(", ") }})
+    ) as summed
 {%- endmacro %}
 
 {#-
-    What the groups of event grain are rolled up to, as rows: group, level and slice with a number (to group by one number
-    instead of three names), period type, by which calendars, and whether months add up or the last one counts.
+    What the groups of event grain are rolled up to, as rows of numbers: group, level and slice (and one for all three, to
+    group by), period type, by which calendars, and whether months add up or the last one counts.
 -#}
 {% macro kpi_series_rows(groups) -%}
-    {%- set rows, numbers = [], [] -%}
+    {%- set rows, numbers, codes = [], [], kpi_numbers() -%}
     {%- for group in groups if not group.is_rolled -%}
         {%- for one in group.series.values() -%}
             {%- do numbers.append(1) -%}
             {%- for period_type in one.periods -%}
-                {%- do rows.append("(" ~ numbers | length ~ ", '" ~ [group.name, one.level, one.slice, period_type] | join("', '") ~ "', "
-                    ~ ('own' in group.calendars) | lower ~ ", " ~ ('hud' in group.calendars) | lower ~ ", "
-                    ~ group.is_stock | lower ~ ")") -%}
+                {%- do rows.append("(" ~ [numbers | length, codes['atom_group'][group.name], codes['level'][one.level],
+                    codes['slice'][one.slice], codes['period_type'][period_type], ('own' in group.calendars) | lower,
+                    ('hud' in group.calendars) | lower, group.is_stock | lower] | join(", ") ~ ")") -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}
     select
-        cast(series_number as int) as series_number, atom_group, level_code, slice_code, period_type_code, is_own_calendar,
-        is_hud_calendar, is_stock
+        cast(series_number as int) as series_number,
+        cast(group_number as int) as group_number,
+        cast(level_number as int) as level_number,
+        cast(slice_number as int) as slice_number,
+        cast(period_type_number as int) as period_type_number,
+        is_own_calendar,
+        is_hud_calendar,
+        is_stock
     from (values {{ rows | join(", ") }}) as series (
-        series_number, atom_group, level_code, slice_code, period_type_code, is_own_calendar, is_hud_calendar, is_stock
+        series_number, group_number, level_number, slice_number, period_type_number, is_own_calendar, is_hud_calendar,
+        is_stock
     )
 {%- endmacro %}
 
@@ -202,6 +248,19 @@
         {%- for one in series.values() %}
         ({{ level }} = '{{ one.level }}' and {{ slice }} = '{{ one.slice }}'
             and {{ period_type }} in ('{{ one.periods | join("', '") }}')){{ " or" if not loop.last }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{#- The same where rows hold numbers instead of codes. -#}
+{% macro kpi_series_number_condition(series, level, slice, period_type) -%}
+    {%- set codes = kpi_numbers() -%}
+    (
+        {%- for one in series.values() %}
+        {%- set types = [] %}
+        {%- for code in one.periods %}{% do types.append(codes['period_type'][code]) %}{% endfor %}
+        ({{ level }} = {{ codes['level'][one.level] }} and {{ slice }} = {{ codes['slice'][one.slice] }}
+            and {{ period_type }} in ({{ types | join(", ") }})){{ " or" if not loop.last }}
         {%- endfor %}
     )
 {%- endmacro %}
@@ -227,16 +286,22 @@
         {%- do by_slice.setdefault(one.slice, {}).update({one.level ~ '|' ~ one.slice: one}) -%}
     {%- endfor -%}
     select
-        level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on,
+        l.code_number as level_number,
+        e.key_number,
+        by_calendar.slice_number,
+        v.key_number as slice_key_number,
+        t.code_number as period_type_number,
+        by_calendar.period_start_on,
+        by_calendar.period_end_on,
         {%- for name in columns %}
-        max({{ name }}) as {{ name }}{{ "," if not loop.last }}
+        max(by_calendar.{{ name }}) as {{ name }}{{ "," if not loop.last }}
         {%- endfor %}
     from (
         {%- for slice, series in by_slice.items() %}
         select
             cast(f.level_code as string) as level_code,
             cast(f.level_key as string) as level_key,
-            cast('{{ slice }}' as string) as slice_code,
+            {{ kpi_number('slice', slice) }} as slice_number,
             {{ kpi_slice_value(slice, group.columns) }} as slice_value,
             cast(f.period_type_code as string) as period_type_code,
             f.period_start_on,
@@ -251,5 +316,11 @@
         {{ "union all" if not loop.last }}
         {%- endfor %}
     ) as by_calendar
-    group by level_code, level_key, slice_code, slice_value, period_type_code, period_start_on, period_end_on
+    inner join {{ ref('kpi_code') }} as l on l.code_kind = 'level' and by_calendar.level_code = l.code
+    inner join {{ ref('kpi_code') }} as t on t.code_kind = 'period_type' and by_calendar.period_type_code = t.code
+    inner join {{ ref('kpi_key') }} as e on by_calendar.level_key = e.key_text
+    inner join {{ ref('kpi_key') }} as v on by_calendar.slice_value = v.key_text
+    group by
+        l.code_number, e.key_number, by_calendar.slice_number, v.key_number, t.code_number, by_calendar.period_start_on,
+        by_calendar.period_end_on
 {%- endmacro %}

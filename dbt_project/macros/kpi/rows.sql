@@ -116,11 +116,11 @@
     {%- endif -%}
     {%- set is_of_calendar = period_type in ['quarter', 'financial_year'] -%}
     select
-        cast('{{ one.level }}' as string) as level_code,
+        {{ kpi_number('level', one.level) }} as level_number,
         {{ kpi_level_key(one.level, group.columns) }} as level_key,
-        cast('{{ one.slice }}' as string) as slice_code,
+        {{ kpi_number('slice', one.slice) }} as slice_number,
         {{ kpi_slice_value(one.slice, group.columns) }} as slice_value,
-        cast('{{ period_type }}' as string) as period_type_code,
+        {{ kpi_number('period_type', period_type) }} as period_type_number,
         p.period_start_on,
         p.period_end_on,
         {%- for name, measure in group.measures.items() %}
@@ -154,11 +154,11 @@
 {#- The same of a fact that already has one row a person, level and period. -#}
 {% macro kpi_rolled_quantiles(group, one, period_type) -%}
     select
-        cast('{{ one.level }}' as string) as level_code,
+        {{ kpi_number('level', one.level) }} as level_number,
         cast(f.level_key as string) as level_key,
-        cast('{{ one.slice }}' as string) as slice_code,
+        {{ kpi_number('slice', one.slice) }} as slice_number,
         {{ kpi_slice_value(one.slice, group.columns) }} as slice_value,
-        cast('{{ period_type }}' as string) as period_type_code,
+        {{ kpi_number('period_type', period_type) }} as period_type_number,
         f.period_start_on,
         f.period_end_on,
         {%- for name, measure in group.measures.items() %}

@@ -8,14 +8,39 @@
 -- depends_on: {{ ref('mart_service_month') }}, {{ ref('mart_service_cost') }}, {{ ref('fct_award_month') }}
 -- depends_on: {{ ref('bridge_award_objective') }}, {{ ref('fct_action') }}, {{ ref('fct_funder_report') }}
 -- depends_on: {{ ref('mart_expected_death') }}
+-- depends_on: {{ ref('kpi_key') }}
 -- Every additive measure of event grain, summed at the finest grain that its KPIs need.
 {#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}
 {%- set groups = kpi_groups(kpi_catalogue()) -%}
 {%- set levels = kpi_atom_levels(groups) -%}
 {%- set slots = kpi_slots(groups) %}
-{% for group in groups if not group.is_rolled -%}
-{{ kpi_atoms(group, levels, slots) }}
-{{ "union all" if not loop.last }}
-{% else -%}
+{%- if groups %}
+with summed as (
+    {%- for group in groups if not group.is_rolled %}
+    {{ kpi_atoms(group, levels, slots) }}
+    {{ "union all" if not loop.last }}
+    {%- endfor %}
+)
+
+select
+    s.group_number,
+    s.domain_number,
+    s.slice_number,
+    s.month_on,
+    organisation.key_number as organisation_number,
+    {%- for level in levels %}
+    of_{{ level }}.key_number as {{ level }}_number,
+    {%- endfor %}
+    v.key_number as slice_key_number,
+    {%- for slot in slots %}
+    s.{{ slot }}{{ "," if not loop.last }}
+    {%- endfor %}
+from summed as s
+left join {{ ref('kpi_key') }} as organisation on s.organisation_id = organisation.key_text
+{%- for level in levels %}
+left join {{ ref('kpi_key') }} as of_{{ level }} on s.{{ level }}_key = of_{{ level }}.key_text
+{%- endfor %}
+left join {{ ref('kpi_key') }} as v on s.slice_value = v.key_text
+{%- else %}
 select 1 as placeholder
-{% endfor -%}
+{%- endif %}

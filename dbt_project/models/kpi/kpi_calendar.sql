@@ -13,10 +13,14 @@ select
     e.level_code,
     e.level_key,
     e.entity_number,
+    l.code_number as level_number,
+    k.key_number,
     cast(c.calendar_code as string) as calendar_code,
     cast(case c.calendar_code when 'any' then 0 when 'own' then e.start_month else {{ hud_start_month() }} end as int)
         as start_month
 from entity as e
+inner join {{ ref('kpi_code') }} as l on l.code_kind = 'level' and e.level_code = l.code
+inner join {{ ref('kpi_key') }} as k on e.level_key = k.key_text
 cross join (
     select 'any' as calendar_code
     union all

@@ -6,13 +6,17 @@ with as_of as (
 
 activity as (
     select
-        organisation_id,
-        domain_code,
-        min(month_on) as first_month_on,
-        max(month_on) as last_month_on
-    from {{ ref('kpi_atom') }}
-    where organisation_id is not null
-    group by organisation_id, domain_code
+        o.key_text as organisation_id,
+        d.code as domain_code,
+        a.first_month_on,
+        a.last_month_on
+    from (
+        select organisation_number, domain_number, min(month_on) as first_month_on, max(month_on) as last_month_on
+        from {{ ref('kpi_atom') }}
+        group by organisation_number, domain_number
+    ) as a
+    inner join {{ ref('kpi_key') }} as o on a.organisation_number = o.key_number
+    inner join {{ ref('kpi_code') }} as d on d.code_kind = 'domain' and a.domain_number = d.code_number
 ),
 
 loaded as (

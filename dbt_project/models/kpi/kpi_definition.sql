@@ -2,6 +2,7 @@
 {%- for kpi in kpi_definitions() %}
 select
     {{ kpi_constants(kpi) }},
+    cast({{ kpi.number }} as int) as kpi_number,
     {{ sql_text(kpi.name) }} as kpi_name,
     {{ sql_text(kpi.description) }} as description,
     {{ sql_text(kpi.question) }} as question,

@@ -5,10 +5,13 @@ with region as (
 ),
 
 first_activity as (
-    select level_service as service_key, min(month_on) as first_month_on
-    from {{ ref('kpi_atom') }}
-    where level_service is not null
-    group by level_service
+    select k.key_text as service_key, a.first_month_on
+    from (
+        select service_number, min(month_on) as first_month_on
+        from {{ ref('kpi_atom') }}
+        group by service_number
+    ) as a
+    inner join {{ ref('kpi_key') }} as k on a.service_number = k.key_number
 ),
 
 services as (

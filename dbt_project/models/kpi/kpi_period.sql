@@ -18,12 +18,14 @@ select
         as int
     ) as calendar_start_month,
     p.period_type_code,
+    t.code_number as period_type_number,
     p.period_start_on,
     p.period_end_on,
     m.month_on
 from {{ ref('dim_period') }} as p
 cross join as_of
 inner join months as m on p.period_start_on <= m.month_on and p.period_end_on >= m.month_on
+inner join {{ ref('kpi_code') }} as t on t.code_kind = 'period_type' and p.period_type_code = t.code
 where p.period_type_code in ('quarter', 'financial_year')
     or (
         p.calendar_code = {{ calendar_code(hud_start_month()) }}

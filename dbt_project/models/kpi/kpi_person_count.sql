@@ -1,4 +1,4 @@
--- depends_on: {{ ref('fct_episode') }}, {{ ref('kpi_calendar') }}, {{ ref('kpi_scaffold') }}
+-- depends_on: {{ ref('fct_episode') }}, {{ ref('kpi_calendar') }}, {{ ref('kpi_scaffold') }}, {{ ref('kpi_key') }}
 -- Distinct persons active in a period, by level and slice. A person's spells at one level are put in order, and each adds
 -- only the stretch that no earlier one covers; a stretch is +1 where it begins and -1 after it ends, and the running sum
 -- over periods is the head count. A rolling year takes a stretch in for eleven months longer than the month does.
@@ -21,9 +21,8 @@ series as (
         {{ one.number }} as series_number,
         '{{ pass.kpi.numerator.name }}' as measure_name,
         '{{ pass.kpi.calendar }}' as calendar_code,
-        '{{ pass.level }}' as level_code,
-        '{{ one.slice }}' as slice_code,
-        '{{ period_type }}' as period_type_code,
+        {{ kpi_number('slice', one.slice) }} as slice_number,
+        {{ kpi_number('period_type', period_type) }} as period_type_number,
         {{ types[period_type][0] }} as type_number,
         {{ types[period_type][1] }} as width,
         {{ types[period_type][2] }} as tail
@@ -90,10 +89,10 @@ wanted as (
         ) }} as period_number,
         t.measure_name,
         t.calendar_code,
-        t.slice_code,
-        f.level_code,
-        f.level_key,
-        f.period_type_code,
+        t.slice_number,
+        f.level_number,
+        f.key_number,
+        f.period_type_number,
         f.period_start_on,
         f.period_end_on
     from (select distinct series_number, entity_number, slice_value from spans) as s
@@ -101,7 +100,7 @@ wanted as (
     inner join {{ ref('kpi_calendar') }} as k
         on s.entity_number = k.entity_number and t.calendar_code = k.calendar_code
     inner join {{ ref('kpi_scaffold') }} as f
-        on k.level_code = f.level_code and k.level_key = f.level_key and t.period_type_code = f.period_type_code
+        on k.level_number = f.level_number and k.key_number = f.key_number and t.period_type_number = f.period_type_number
     where f.domain_code = 'case_management' and f.calendar_code in ('any', t.calendar_code)
 ),
 
@@ -132,11 +131,11 @@ running as (
 select
     cast(w.measure_name as string) as measure_name,
     cast(w.calendar_code as string) as calendar_code,
-    w.level_code,
-    w.level_key,
-    cast(w.slice_code as string) as slice_code,
-    w.slice_value,
-    w.period_type_code,
+    w.level_number,
+    w.key_number,
+    w.slice_number,
+    v.key_number as slice_key_number,
+    w.period_type_number,
     w.period_start_on,
     w.period_end_on,
     cast(r.person_count as bigint) as person_count
@@ -144,3 +143,4 @@ from wanted as w
 inner join running as r
     on w.series_number = r.series_number and w.entity_number = r.entity_number and w.slice_value = r.slice_value
     and w.type_number = r.type_number and w.period_number = r.period_number
+inner join {{ ref('kpi_key') }} as v on w.slice_value = v.key_text

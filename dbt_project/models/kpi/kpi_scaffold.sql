@@ -1,16 +1,16 @@
 -- Every period of every region, organisation, service type and service that its deliveries could speak for, so that
 -- "nothing happened" (0) and "nothing was delivered" (no data) are rows of their own and not gaps.
 with periods as (
-    select distinct calendar_start_month, period_type_code, period_start_on, period_end_on from {{ ref('kpi_period') }}
+    select distinct calendar_start_month, period_type_number, period_start_on, period_end_on from {{ ref('kpi_period') }}
 ),
 
 contributions as (
     select
         c.domain_code,
         k.calendar_code,
-        e.level_code,
-        e.level_key,
-        p.period_type_code,
+        k.level_number,
+        k.key_number,
+        p.period_type_number,
         p.period_start_on,
         p.period_end_on,
         c.covered_from_on <= greatest(p.period_start_on, coalesce(e.operates_from_on, p.period_start_on))
@@ -30,16 +30,19 @@ contributions as (
 select
     cast(domain_code as string) as domain_code,
     cast(calendar_code as string) as calendar_code,
-    cast(level_code as string) as level_code,
-    cast(level_key as string) as level_key,
-    cast(period_type_code as string) as period_type_code,
+    level_number,
+    key_number,
+    period_type_number,
     period_start_on,
     period_end_on,
-    cast(case when min(case when is_full then 1 else 0 end) = 1 then 'full'
-        when max(case when is_any then 1 else 0 end) = 1 then 'partial' else 'none' end as string) as coverage_code,
+    case
+        when min(case when is_full then 1 else 0 end) = 1 then {{ kpi_number('coverage', 'full') }}
+        when max(case when is_any then 1 else 0 end) = 1 then {{ kpi_number('coverage', 'partial') }}
+        else {{ kpi_number('coverage', 'none') }}
+    end as coverage_number,
     max(case when is_stale then 1 else 0 end) = 1 as is_stale,
     count(*) as organisation_count,
     min(covered_from_on) as first_covered_from_on,
     max(covered_from_on) as last_covered_from_on
 from contributions
-group by domain_code, calendar_code, level_code, level_key, period_type_code, period_start_on, period_end_on
+group by domain_code, calendar_code, level_number, key_number, period_type_number, period_start_on, period_end_on
