@@ -1,5 +1,6 @@
 -- depends_on: {{ ref('mart_signal_action') }}, {{ ref('mart_award_output') }}, {{ ref('fct_kpi') }}, {{ ref('kpi_scaffold') }}
 -- depends_on: {{ ref('kpi_definition') }}, {{ ref('kpi_calendar') }}, {{ ref('kpi_period') }}
+-- depends_on: {{ ref('kpi_code') }}, {{ ref('kpi_key') }}
 -- KPIs of KPIs: counted from facts that are made of KPIs (signals that were answered, outputs against targets), and
 -- differences of two KPIs. A stage of its own, because those facts come after fct_kpi; nothing that fct_kpi or a chart
 -- reads comes from here, so none of these raises a signal. Columns and meaning are those of fct_kpi.
@@ -9,6 +10,25 @@
 {%- set differences = kpi_differences() %}
 with as_of as (
     select as_of as as_of_on from {{ source('ops', 'run_context') }}
+),
+
+-- The periods that deliveries could speak for, with the texts that the numbers stand for.
+scaffold as (
+    select
+        s.domain_code,
+        l.code as level_code,
+        e.key_text as level_key,
+        t.code as period_type_code,
+        s.period_start_on,
+        s.period_end_on,
+        c.code as coverage_code,
+        s.is_stale
+    from {{ ref('kpi_scaffold') }} as s
+    inner join {{ ref('kpi_code') }} as l on l.code_kind = 'level' and s.level_number = l.code_number
+    inner join {{ ref('kpi_key') }} as e on s.key_number = e.key_number
+    inner join {{ ref('kpi_code') }} as t on t.code_kind = 'period_type' and s.period_type_number = t.code_number
+    inner join {{ ref('kpi_code') }} as c on c.code_kind = 'coverage' and s.coverage_number = c.code_number
+    where s.calendar_code in ('any', 'own')
 ),
 
 summed as (
@@ -35,12 +55,12 @@ framed as (
         s.level_code, s.level_key, 'all' as slice_code, 'all' as slice_value,
         s.period_type_code, s.period_start_on, s.period_end_on,
         f.numerator, f.denominator, s.coverage_code, s.is_stale
-    from {{ ref('kpi_scaffold') }} as s
+    from scaffold as s
     left join summed as f
         on f.kpi_id = '{{ kpi.kpi_id }}' and f.version = {{ kpi.version }}
         and s.level_code = f.level_code and s.level_key = f.level_key
         and s.period_type_code = f.period_type_code and s.period_start_on = f.period_start_on
-    where s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', 'own')
+    where s.domain_code = '{{ kpi.domain }}'
         and s.level_code in ('{{ dense | join("', '") }}') and s.period_type_code in ('{{ kpi.periods | join("', '") }}')
     {%- endif %}
     {{ "union all" if dense and sparse }}
@@ -55,10 +75,10 @@ framed as (
         coalesce(s.is_stale, false) as is_stale
     from summed as f
     cross join as_of
-    left join {{ ref('kpi_scaffold') }} as s
+    left join scaffold as s
         on f.level_code = s.level_code and f.level_key = s.level_key
         and f.period_type_code = s.period_type_code and f.period_start_on = s.period_start_on
-        and s.domain_code = '{{ kpi.domain }}' and s.calendar_code in ('any', 'own')
+        and s.domain_code = '{{ kpi.domain }}'
     where f.kpi_id = '{{ kpi.kpi_id }}' and f.version = {{ kpi.version }}
         and f.level_code in ('{{ sparse | join("', '") }}')
     {%- endif %}
