@@ -183,7 +183,7 @@ def _targets(figures: KpiFigures) -> str:
                 ("Value", value_cell(f, kpi)),
                 ("Target", target_value_cell(f, kpi)),
                 ("Gap", gap_cell(f, kpi)),
-                ("Judgement", judgement_cell(f, kpi)),
+                ("Judgement", judgement_cell(f, kpi, figures.quality.get(f.level_key))),
                 ("Quality", quality_cell(quality) if (quality := figures.quality.get(f.level_key)) else ""),
             ],
         )

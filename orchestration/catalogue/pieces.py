@@ -203,13 +203,14 @@ def gap_cell(figure: Figure, kpi: Kpi) -> str:
     return value_cell(figure, kpi) if not figure.is_shown else '<span class="none">no direction</span>'
 
 
-def judgement_cell(figure: Figure, kpi: Kpi) -> str:
+def judgement_cell(figure: Figure, kpi: Kpi, quality: Quality | None = None) -> str:
     if figure.rag_code in words.RAGS:
         kind = {"green": "improvement", "red": "concern"}.get(figure.rag_code, "edge")
         return f'<span class="{kind}">{charts.key_mark(kind)}{words.RAGS[figure.rag_code]}</span>'
     if not figure.is_shown:
         return value_cell(figure, kpi)
-    return f'<span class="hidden">not judged: {escape(words.why_not_judged(figure, kpi.direction))}</span>'
+    why = words.why_not_judged(figure, kpi.direction, quality.grade if quality else None)
+    return f'<span class="hidden">not judged: {escape(why)}</span>'
 
 
 def details(summary: str, content: str) -> str:

@@ -89,7 +89,7 @@ _SUFFIXES = {"percent": "\N{NO-BREAK SPACE}%", "days": " days", "hours": " hours
              "per_1000": " per 1,000", "per_10000": " per 10,000", "per_100000": " per 100,000"}  # fmt: skip
 TARGETS = (
     "A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown. Where the quality of "
-    "the data is D, neither a target met nor one missed says much."
+    "the data is D, nothing is judged."
 )
 NOT_COMPARED = "Counts grow with the size of those who are counted, so that nobody is ranked or judged by them."
 PUBLISHED_CHART = "XmR, for months and quarters; a published series is over, so that its limits come of all its points"
@@ -243,11 +243,13 @@ def trend_text(kpi: Kpi, series: Sequence[Figure]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def why_not_judged(figure: Figure, direction: int) -> str:
-    """Why a figure with a target is not held against it."""
+def why_not_judged(figure: Figure, direction: int, grade: str | None) -> str:
+    """Why a figure with a target is not held against it. ``grade`` is that of the data behind it."""
     if direction == 0:
         return DIRECTIONS[0]
     reasons = cautions(figure, is_staleness_said=True)
+    if grade == "D":
+        reasons = [*reasons, "quality of the data is D"]
     return "; ".join(reasons) or "target set after the period began, or too few cases"
 
 

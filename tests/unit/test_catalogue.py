@@ -314,6 +314,12 @@ def test_a_grade_is_of_the_kpi_and_says_on_what_it_rests() -> None:
     assert 'id="quality"' not in page(compared(), places=places())
 
 
+def test_a_target_of_bad_data_says_why_it_is_not_judged() -> None:
+    with_target = [year("ash", target=60.0, gap=-10.0)]
+    assert "not judged: quality of the data is D" in page(with_target, places=places(), quality=[DESTINATION])
+    assert "not judged: quality" not in page(with_target, places=places(), quality=[QUALITY])
+
+
 # Published figures --------------------------------------------------------------------------------------------------
 
 

@@ -35,3 +35,24 @@
         {%- endif %}
     group by all
 {%- endmacro %}
+
+{#- The periods that deliveries could speak for (kpi_scaffold), with the texts that its numbers stand for. -#}
+{% macro kpi_frame() -%}
+    (
+        select
+            s.domain_code,
+            l.code as level_code,
+            e.key_text as level_key,
+            t.code as period_type_code,
+            s.period_start_on,
+            s.period_end_on,
+            c.code as coverage_code,
+            s.is_stale
+        from {{ ref('kpi_scaffold') }} as s
+        inner join {{ ref('kpi_code') }} as l on l.code_kind = 'level' and s.level_number = l.code_number
+        inner join {{ ref('kpi_key') }} as e on s.key_number = e.key_number
+        inner join {{ ref('kpi_code') }} as t on t.code_kind = 'period_type' and s.period_type_number = t.code_number
+        inner join {{ ref('kpi_code') }} as c on c.code_kind = 'coverage' and s.coverage_number = c.code_number
+        where s.calendar_code in ('any', 'own')
+    )
+{%- endmacro %}

@@ -12,25 +12,6 @@ with as_of as (
     select as_of as as_of_on from {{ source('ops', 'run_context') }}
 ),
 
--- The periods that deliveries could speak for, with the texts that the numbers stand for.
-scaffold as (
-    select
-        s.domain_code,
-        l.code as level_code,
-        e.key_text as level_key,
-        t.code as period_type_code,
-        s.period_start_on,
-        s.period_end_on,
-        c.code as coverage_code,
-        s.is_stale
-    from {{ ref('kpi_scaffold') }} as s
-    inner join {{ ref('kpi_code') }} as l on l.code_kind = 'level' and s.level_number = l.code_number
-    inner join {{ ref('kpi_key') }} as e on s.key_number = e.key_number
-    inner join {{ ref('kpi_code') }} as t on t.code_kind = 'period_type' and s.period_type_number = t.code_number
-    inner join {{ ref('kpi_code') }} as c on c.code_kind = 'coverage' and s.coverage_number = c.code_number
-    where s.calendar_code in ('any', 'own')
-),
-
 summed as (
     {%- for kpi in counted %}
     {%- set is_last = loop.last %}
@@ -55,7 +36,7 @@ framed as (
         s.level_code, s.level_key, 'all' as slice_code, 'all' as slice_value,
         s.period_type_code, s.period_start_on, s.period_end_on,
         f.numerator, f.denominator, s.coverage_code, s.is_stale
-    from scaffold as s
+    from {{ kpi_frame() }} as s
     left join summed as f
         on f.kpi_id = '{{ kpi.kpi_id }}' and f.version = {{ kpi.version }}
         and s.level_code = f.level_code and s.level_key = f.level_key
@@ -75,7 +56,7 @@ framed as (
         coalesce(s.is_stale, false) as is_stale
     from summed as f
     cross join as_of
-    left join scaffold as s
+    left join {{ kpi_frame() }} as s
         on f.level_code = s.level_code and f.level_key = s.level_key
         and f.period_type_code = s.period_type_code and f.period_start_on = s.period_start_on
         and s.domain_code = '{{ kpi.domain }}'

@@ -1,10 +1,15 @@
--- KPIs, and figures that others publish, against their targets for the same period. A gap is signed so that minus is a problem. Figures are compared as they
--- are, not rounded; a target set after its period began is shown but never judged. Beside it stands what the process can
--- be expected to do: a gap that lies within the noise of a chart is not yet a signal.
+-- KPIs, and figures that others publish, against their targets for the same period. A gap is signed so that minus is a
+-- problem. Figures are compared as they are, not rounded. Shown but never judged are targets that were set after their
+-- period began, and figures of data whose quality has the grade D. Beside it stands what the process can be expected to
+-- do: a gap that lies within the noise of a chart is not yet a signal.
 with figure as (
     select * from {{ ref('fct_kpi') }} where slice_code = 'all'
     union all
     select * from {{ ref('fct_kpi_second') }} where slice_code = 'all'
+),
+
+graded as (
+    select kpi_id, version, organisation_id, grade_code from {{ ref('mart_kpi_quality') }} where is_weakest
 ),
 
 judged as (
@@ -30,7 +35,7 @@ judged as (
         d.direction,
         d.direction * (k.value - cast(t.target_value as double)) as gap,
         not t.is_retrospective and d.direction <> 0 and not k.is_below_minimum and not k.is_provisional
-            and k.is_period_complete as is_judged
+            and k.is_period_complete and coalesce(q.grade_code, '') <> 'D' as is_judged
     from {{ ref('fct_target') }} as t
     inner join figure as k
         on t.kpi_id = k.kpi_id
@@ -39,6 +44,9 @@ judged as (
         and t.level_code = k.level_code
         and t.level_key = k.level_key
     inner join {{ ref('kpi_definition') }} as d on k.kpi_id = d.kpi_id and k.version = d.version
+    left join graded as q
+        on k.kpi_id = q.kpi_id and k.version = q.version and k.level_key = q.organisation_id
+        and k.level_code = 'organisation'
     -- What an award asks for is held against all that was brought since it began (FN-02).
     where t.is_in_force and t.award_code is null and k.value is not null
     union all
