@@ -51,7 +51,9 @@ _DDL = """
 CREATE TABLE IF NOT EXISTS ops.verdict (
     delivery_id VARCHAR, source_id VARCHAR, kind VARCHAR, connector_version VARCHAR, suites VARCHAR, status VARCHAR,
     reasons VARCHAR, row_counts VARCHAR, held_back_count BIGINT, compared_with VARCHAR
-)
+);
+ALTER TABLE ops.verdict ADD COLUMN IF NOT EXISTS limits VARCHAR;
+CREATE TABLE IF NOT EXISTS ops.concluded (release_id VARCHAR)
 """
 
 ACCOUNT_CHECK = "warehouse.row_account"
@@ -74,6 +76,8 @@ class Verdict:
     held_back_count: int
     compared_with: str | None
     """The delivery whose row counts this one's were compared with."""
+    limits: str | None
+    """What its source allowed."""
 
 
 def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -118,7 +122,7 @@ class Ahead:
             # Without the table, no gate has ever run here.
             with connect(region.warehouse_path, read_only=True) as connection, suppress(duckdb.CatalogException):
                 known = _verdicts(connection)
-        if waiting := _waiting(known, ordered, released):
+        if waiting := _waiting(region, known, ordered, released):
             self._begun[kind] = (waiting, self._pool.submit(_check, region, waiting, kind, released))
 
     def verdict(self, kind: str, waiting: Sequence[_Waiting]) -> LandingVerdict | None:
@@ -146,11 +150,11 @@ def check_new(
     verdict is assumed to be good; if it turns out otherwise, those that came after it are judged again.
     """
     results: dict[str, list[CheckResult]] = {}
-    while waiting := _waiting(_verdicts(connection), ordered, released):
+    while waiting := _waiting(region, _verdicts(connection), ordered, released):
         verdict = ahead.verdict(kind, waiting) or _check(region, waiting, kind, released)
         # Results first: a verdict that is remembered has its results kept.
         quality.store(connection, verdict)
-        _remember(connection, verdict, waiting)
+        _remember(region, connection, verdict, waiting)
         _report(region, vault, verdict, [w.landed for w in waiting])
         for w in waiting:
             results[w.landed.delivery_id] = [r for r in verdict.results if r.delivery_id == w.landed.delivery_id]
@@ -174,7 +178,10 @@ class _Waiting:
 
 
 def _waiting(
-    known: Mapping[str, Verdict], ordered: Mapping[str, Sequence[Landed]], released: frozenset[str]
+    region: Region,
+    known: Mapping[str, Verdict],
+    ordered: Mapping[str, Sequence[Landed]],
+    released: frozenset[str],
 ) -> list[_Waiting]:
     found: list[_Waiting] = []
     for deliveries in ordered.values():
@@ -183,12 +190,22 @@ def _waiting(
             verdict = known.get(landed.delivery_id)
             is_full = landed.regime == Regime.FULL and landed.refusal is None
             compared = previous if is_full else None
-            if verdict is None or not _stands(verdict, landed, compared, released):
+            if (
+                verdict is None
+                or verdict.limits != _limits(region, landed.source_id)
+                or not _stands(verdict, landed, compared, released)
+            ):
                 found.append(_Waiting(landed, compared))
             is_good = verdict is None or verdict.status is Status.ACCEPTED or landed.delivery_id in released
             if is_full and is_good:
                 previous = landed
     return found
+
+
+def _limits(region: Region, source_id: str) -> str:
+    """What a source's deliveries are measured by, as one value: a verdict by other limits is no longer good."""
+    limits = region.source(source_id).limits
+    return f"errors {limits.max_error_share}, rows {limits.max_row_change}"
 
 
 def _stands(verdict: Verdict, landed: Landed, compared: Landed | None, released: frozenset[str]) -> bool:
@@ -253,25 +270,28 @@ def _survey_items(region: Region, kind: str) -> list[SurveyItem]:
     ]
 
 
-def _remember(connection: duckdb.DuckDBPyConnection, verdict: LandingVerdict, waiting: Sequence[_Waiting]) -> None:
+def _remember(
+    region: Region, connection: duckdb.DuckDBPyConnection, verdict: LandingVerdict, waiting: Sequence[_Waiting]
+) -> None:
     for w in waiting:
         delivery_id = w.landed.delivery_id
         connection.execute("DELETE FROM ops.verdict WHERE delivery_id = ?", [delivery_id])
         connection.execute(
-            "INSERT INTO ops.verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO ops.verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 *(delivery_id, w.landed.source_id, verdict.kind, w.landed.connector_version, suites_fingerprint()),
                 *(str(verdict.status[delivery_id]), json.dumps(verdict.reasons.get(delivery_id, []))),
                 json.dumps(verdict.row_counts.get(delivery_id, {}), sort_keys=True),
                 *(verdict.held_back.get(delivery_id, 0), w.compared.delivery_id if w.compared else None),
+                _limits(region, w.landed.source_id),
             ],
         )
 
 
 def _verdicts(connection: duckdb.DuckDBPyConnection) -> dict[str, Verdict]:
     rows = connection.execute(
-        "SELECT delivery_id, connector_version, suites, status, reasons, row_counts, held_back_count, compared_with "
-        "FROM ops.verdict ORDER BY delivery_id"
+        "SELECT delivery_id, connector_version, suites, status, reasons, row_counts, held_back_count, compared_with, "
+        "limits FROM ops.verdict ORDER BY delivery_id"
     ).fetchall()
     return {
         row[0]: Verdict(row[0], row[1], row[2], Status(row[3]), tuple(json.loads(row[4])), json.loads(row[5]), *row[6:])
@@ -381,6 +401,18 @@ def conclude(
     published = [*verdict.published, *_row_accounts(connection, ordered)]
     quality.store_publish(connection, published)
     return [*verdict.loaded.results, *published]
+
+
+def note_concluded(connection: duckdb.DuckDBPyConnection, release_id: str) -> None:
+    """Remember that what the final gate found of a release is kept in this warehouse."""
+    connection.execute("DELETE FROM ops.concluded")
+    connection.execute("INSERT INTO ops.concluded VALUES (?)", [release_id])
+
+
+def is_concluded(connection: duckdb.DuckDBPyConnection, release_id: str) -> bool:
+    """Whether what the final gate found of a release is kept here: not in a warehouse that was made anew since."""
+    found = connection.execute("SELECT count(*) FROM ops.concluded WHERE release_id = ?", [release_id]).fetchone()
+    return found is not None and found[0] > 0
 
 
 def _row_accounts(connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]]) -> list[CheckResult]:

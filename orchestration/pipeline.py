@@ -14,6 +14,7 @@ import json
 import os
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -59,6 +60,19 @@ class GateError(Exception):
         lines = [f"{result.check_id}: {result.message}" for result in failed]
         super().__init__("the final gate refuses publication:\n" + "\n".join(lines))
         self.failed = list(failed)
+
+
+class NothingLoadedError(Exception):
+    """There is nothing to build from; the message says what became of the deliveries."""
+
+    def __init__(self, statuses: Mapping[str, int]):
+        if statuses:
+            said = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+            super().__init__(
+                f"no delivery could be loaded ({said}); `trigpoint quarantine list` and the pages in reports/ say why"
+            )
+        else:
+            super().__init__("nothing was delivered yet; `trigpoint check` says where deliveries are looked for")
 
 
 _SIDE_BY_SIDE = min(4, os.cpu_count() or 1)
@@ -259,6 +273,9 @@ class Pipeline:
         with self._warehouse() as connection:
             status = gate.statuses(connection)
             loaded = [d for ds in ordered.values() for d in ds if status[d.delivery_id][0] == "loaded"]
+            if not loaded:
+                write_deliveries(connection, ordered, status)
+                raise NothingLoadedError(Counter(verdict for verdict, _ in status.values()))
             as_of = as_of_date((d.stated_at for d in loaded), self.as_of)
             write_region(connection, self.region, as_of)
             write_deliveries(connection, ordered, status)
@@ -317,7 +334,10 @@ class Pipeline:
             pins = self.pins()
             done = self.region.releases_dir / pins.release_id
             stays = release.latest(self.region) == done.resolve() or not release.is_latest(self.region, pins.as_of)
-            if (done / release.MANIFEST).exists() and stays:
+            # In a warehouse that was made anew, the gate has yet to find again what it found when the release was made.
+            with self._warehouse() as connection:
+                is_known = gate.is_concluded(connection, pins.release_id)
+            if (done / release.MANIFEST).exists() and stays and is_known:
                 outcome.update(release=pins.release_id, is_new=False)
                 return Published(done, False, ())
             folder, is_new, results = self._publish(pins)
@@ -342,6 +362,7 @@ class Pipeline:
                 tell("final_gate", results=len(results), failed=len(failed))
                 if failed:
                     raise GateError(failed)
+                gate.note_concluded(connection, pins.release_id)
                 if is_new:
                     draft.publish(connection)
             if release.is_latest(self.region, pins.as_of):

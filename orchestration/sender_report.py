@@ -154,11 +154,16 @@ def write_report(folder: Path, report: DeliveryReport) -> Path:
 
 
 def csv_bytes(report: DeliveryReport) -> bytes:
-    """The findings as CSV; with a byte order mark, so that spreadsheets read names right."""
+    """The findings as CSV; with a byte order mark, so that spreadsheets read names right.
+
+    Before them, why the delivery as a whole was not taken in, if it was not.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for f in report.findings:
+    whole = () if report.status is Status.ACCEPTED else report.reasons
+    stopped = [Finding(report.name, None, None, "", "", None, "delivery", str(report.status), why, "") for why in whole]
+    for f in (*stopped, *report.findings):
         row = (f.file, f.line, f.row, f.record, f.column, f.value, f.rule, f.severity, f.message, f.fix)
         writer.writerow([harmless(value) if isinstance(value, str) else value for value in row])
     return text.getvalue().encode("utf-8-sig")

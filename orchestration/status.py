@@ -23,8 +23,8 @@ from orchestration.warehouse import connect
 
 
 @dataclass(frozen=True)
-class PausedDelivery:
-    """A delivery that waits for a person."""
+class StoppedDelivery:
+    """A delivery that was not loaded: paused until a person decides, or refused."""
 
     delivery_id: str
     source_id: str
@@ -50,13 +50,14 @@ def show(region: Region) -> RenderableType:
 
 
 def show_quarantine(region: Region, organisation: str | None) -> RenderableType:
-    """Paused deliveries, then rows held back by source, table and rule."""
+    """Paused and refused deliveries, then rows held back by source, table and rule."""
     waiting = [p for p in paused(region) if organisation in (None, p.organisation_id)]
-    parts: list[RenderableType] = [Text(f"{len(waiting)} paused deliveries")]
-    for p in waiting:
-        parts.append(Text(f"  {p.delivery_id[:12]}  {p.source_id}: {p.reason}"))
+    parts: list[RenderableType] = [Text(f"Paused deliveries: {len(waiting)}"), *map(_line, waiting)]
     if waiting:
         parts.append(Text("  trigpoint quarantine release DELIVERY --reason '…' lets one go on"))
+    refused = [d for d in _stopped(region, "refused") if organisation in (None, d.organisation_id)]
+    if refused:
+        parts += [Text(), Text(f"Refused deliveries: {len(refused)}"), *map(_line, refused)]
     of = {source.id: source.organisation for source in region.sources}
     with _warehouse(region) as connection:
         defects = open_defects(connection) if connection else []
@@ -68,16 +69,25 @@ def show_quarantine(region: Region, organisation: str | None) -> RenderableType:
     return Group(*parts)
 
 
-def paused(region: Region) -> list[PausedDelivery]:
+def paused(region: Region) -> list[StoppedDelivery]:
     """Deliveries that wait for a person, by source."""
+    return _stopped(region, "paused")
+
+
+def _stopped(region: Region, status: str) -> list[StoppedDelivery]:
     with _warehouse(region) as connection:
         if connection is None:
             return []
         rows = connection.execute(
-            "SELECT delivery_id, source_id, organisation_id, reason FROM ops.delivery WHERE status = 'paused' "
-            "ORDER BY source_id, received_order"
+            "SELECT delivery_id, source_id, organisation_id, reason FROM ops.delivery WHERE status = ? "
+            "ORDER BY source_id, received_order",
+            [status],
         ).fetchall()
-    return [PausedDelivery(*row) for row in rows]
+    return [StoppedDelivery(*row) for row in rows]
+
+
+def _line(delivery: StoppedDelivery) -> Text:
+    return Text(f"  {delivery.delivery_id[:12]}  {delivery.source_id}: {delivery.reason}")
 
 
 def _by_source(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, object, int, int, int]]:

@@ -19,6 +19,7 @@ from orchestration.data_tests import run_data_tests
 from orchestration.dbt_process import NodeResult
 from orchestration.kpi_definitions import with_places
 from orchestration.project import DBT_PROJECT, code_fingerprint, dbt_fingerprint
+from orchestration.quality import ensure_tables as ensure_quality_tables
 from orchestration.region import Region, RegionFile
 from orchestration.warehouse import connect, create_empty, memory_limit
 
@@ -102,7 +103,7 @@ def prepare_shared() -> None:
         prepare(region)
         if _template_mark().exists() and _template_mark().read_text() == code_fingerprint():
             return
-        create_empty(region.warehouse_path)
+        _create_empty(region.warehouse_path)
         _invoke(region, ["build", "--select", *_STATIC, "--exclude-resource-types", "unit_test", "test"])
         with connect(region.warehouse_path) as connection:
             connection.execute("UPDATE ops.run_context SET static_code = ?", [code_fingerprint()])
@@ -124,7 +125,14 @@ def ensure_warehouse(region: Region) -> None:
         shutil.copy(TEMPLATE, partial)
         partial.replace(region.warehouse_path)
     else:
-        create_empty(region.warehouse_path)
+        _create_empty(region.warehouse_path)
+
+
+def _create_empty(path: Path) -> None:
+    """A warehouse with no rows, in which every model compiles and runs."""
+    create_empty(path)
+    with connect(path) as connection:
+        ensure_quality_tables(connection)
 
 
 def _template_mark() -> Path:
@@ -162,7 +170,7 @@ def _lend(target: Path) -> None:
 
 def compile_models(region: Region) -> Path:
     """Compile every model against an empty warehouse. Returns the manifest, which then holds the compiled SQL."""
-    create_empty(region.warehouse_path)
+    _create_empty(region.warehouse_path)
     _invoke(region, ["compile"])
     return target_dir(region) / MANIFEST
 

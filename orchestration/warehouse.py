@@ -264,6 +264,6 @@ def raw_columns(table: Table) -> list[tuple[str, str]]:
 
 
 def create_empty(path: Path) -> None:
-    """A warehouse with no rows, in which every model compiles and runs."""
+    """A warehouse with the tables of the deliveries and no rows."""
     with connect(path) as connection:
         ensure_tables(connection)

@@ -314,7 +314,9 @@ def test_phq9_weekly(agreement: Agreement, reference_data: Path) -> None:
         for row in rows
         for item in range(1, 10)
     ]
-    found = score_answers([BY_CODE["phq9"]], answers).query("SELECT assessment_key, score FROM score")
+    found = score_answers([BY_CODE["phq9"]], answers).query(
+        "SELECT assessment_key, score FROM score WHERE scale_code = 'total'"
+    )
     agreement.compare(
         "Weekly PHQ-9 simulation from NHANES respondents",
         "PHQ-9 totals of 60,000 sheets",

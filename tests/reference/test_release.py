@@ -147,9 +147,10 @@ def test_awards_are_shown_alike_as_summary_and_as_kpi(served: duckdb.DuckDBPyCon
 
 NOT_OF_PERSONS = {
     "numerator": ["DQ-06", "FN-06", "FN-06.awards"],
-    "denominator": ["AV-03", "DQ-06", "FN-06", "FN-06.awards"],
+    "denominator": ["AV-03", "DQ-06", "FN-06", "FN-06.awards", "OC-19.smr"],
 }
-"""KPIs of the reference region that count deliveries, money, awards or places; what others count are persons."""
+"""KPIs of the reference region that count deliveries, money, awards or places, or what is to be expected; what others
+count are persons."""
 
 
 def test_small_numbers_of_people_are_not_in_the_release(served: duckdb.DuckDBPyConnection) -> None:

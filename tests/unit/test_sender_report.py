@@ -203,7 +203,9 @@ def test_a_refused_delivery_has_no_landing_and_still_a_report(tmp_path: Path, de
     seen = _Text(page.read_text()).seen
     assert "No zip archive." in seen
     assert "There is nothing to mend. Thank you." not in seen
-    assert listed(page) == []
+    assert [(row["file"], row["severity"], row["message"]) for row in listed(page)] == [
+        ("export & more.zip", "refused", "No zip archive.")
+    ]
 
 
 def test_nothing_to_mend_is_said(tmp_path: Path, delivery: LandedDelivery) -> None:
