@@ -100,6 +100,10 @@ def find_figure(
                 *(wanted.type_code, wanted.first_start_on, wanted.last_start_on),
             ],
         )
+    if not values and definition["figures_table"] != "pub_kpi_timeseries":
+        raise ExplainError(
+            f"{kpi} compares groups of people; its figures are in pub.{definition['figures_table']} of served.duckdb"
+        )
     if not values:
         raise ExplainError(
             f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}; it has the "

@@ -68,6 +68,9 @@ class Figure:
         return self.is_period_complete and not self.is_provisional
 
 
+SERIES_TABLE = "pub_kpi_timeseries"
+
+
 @dataclass(frozen=True)
 class Kpi:
     """A definition, as a row of ``pub_kpi_catalogue``."""
@@ -97,6 +100,12 @@ class Kpi:
     @property
     def category(self) -> str:
         return str(self.definition["category_code"])
+
+    @property
+    def own_table(self) -> str | None:
+        """The table of its figures if they are none of ``pub_kpi_timeseries``, but comparisons of groups."""
+        table = str(self.definition.get("figures_table") or SERIES_TABLE)
+        return None if table == SERIES_TABLE else table
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from orchestration.catalogue.pieces import (
     grade_cell,
     judgement_cell,
     small_print,
+    table_cell,
     value_cell,
     variation_cell,
 )
@@ -79,7 +80,7 @@ def index_entry(figures: KpiFigures, names: Names) -> str:
     return html_row(
         ("Indicator", f'<a href="{names.kpi(kpi)}">{escape(kpi.id)} {escape(kpi.name)}</a>{doubt(kpi)}'
                       f"<br><small>{escape(kpi.definition['question'])}</small>"),
-        ("Latest", value_cell(newest, kpi) + small_print(escape(", ".join(of)))),
+        ("Latest", table_cell(kpi) or value_cell(newest, kpi) + small_print(escape(", ".join(of)))),
         ("Trend", charts.spark(series, kpi, text) if len(series) > 1 else ""),
         ("Signal", variation_cell(words.charted(series))),
         ("Target", judgement_cell(target, kpi) if target else '<span class="none">none</span>'),

@@ -23,6 +23,7 @@ from orchestration.catalogue.pieces import (
     plain_table,
     quality_cell,
     small_print,
+    table_cell,
     target_value_cell,
     value_cell,
     variation_cell,
@@ -45,7 +46,8 @@ def kpi_page(
     """Everything about one KPI."""
     kpi, d = figures.kpi, figures.kpi.definition
     sections = [
-        ("trend", "Trend", trends(kpi, figures.region, lambda _: "the region")),
+        ("figures", "Figures", f"<p>{words.OWN_TABLE}: {table_cell(kpi)}.</p>" if kpi.own_table else ""),
+        ("trend", "Trend", "" if kpi.own_table else trends(kpi, figures.region, lambda _: "the region")),
         ("compared", "Organisations beside each other", _comparison(figures, names)),
         ("each", f"Trend of each {_entity_of(figures)}", each(kpi, figures.entities)),
         ("target", "Distance to target", _targets(figures)),

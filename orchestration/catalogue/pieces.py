@@ -108,6 +108,11 @@ def value_cell(figure: Figure | None, kpi: Kpi) -> str:
     return text if figure.is_shown else f'<span class="hidden">{text}</span>'
 
 
+def table_cell(kpi: Kpi) -> str:
+    """Where the figures of a KPI are that has none of its own in the series; empty for all others."""
+    return f"in <code>{escape(kpi.own_table)}</code>" if kpi.own_table else ""
+
+
 def counted(figure: Figure, kpi: Kpi) -> str:
     """Numerator of denominator, where the KPI has them and they may be shown."""
     numerator = words.part(figure.numerator, figure.numerator_status)

@@ -21,6 +21,7 @@ from orchestration.pipeline import GateError, Pipeline
 from orchestration.progress import Progress
 from orchestration.region import Region, load_region
 from orchestration.release import latest, read_manifest
+from orchestration.runner import run_main
 from orchestration.status import paused
 from orchestration.warehouse import connect
 from tests.flow.conftest import Run
@@ -175,6 +176,48 @@ def test_a_person_releases_a_paused_delivery_and_it_is_loaded(after: Region) -> 
         status = dict(connection.execute("SELECT delivery_id, status FROM ops.delivery").fetchall())
     assert status[first.delivery_id] == "loaded"
     assert paused(after) == others
+
+
+def test_a_paused_delivery_is_judged_again_by_the_limits_that_it_is_given(after: Region) -> None:
+    (waiting,) = [delivery for delivery in paused(after) if delivery.source_id == "saltmere_hmis"]
+    text = after.path.read_text(encoding="utf-8")
+    drop = "    location: deliveries/saltmere/*.zip\n"
+    assert text.count(drop) == 1
+    after.path.write_text(text.replace(drop, f"{drop}    limits: {{max_error_share: 0.5}}\n"), encoding="utf-8")
+    lenient = load_region(after.path)
+    pipeline = Pipeline(lenient, Progress(lenient.state_dir / "progress.jsonl"))
+    pipeline.load("hmis_csv")
+    pipeline.write_context()
+    pipeline.close()
+    with connect(lenient.warehouse_path, read_only=True) as connection:
+        status = dict(connection.execute("SELECT delivery_id, status FROM ops.delivery").fetchall())
+    assert status[waiting.delivery_id] == "loaded"
+
+
+def test_a_warehouse_made_anew_says_of_deliveries_what_the_one_before_said(undisturbed: Run, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed.region.root, tmp_path / "region", symlinks=True)
+    region = load_region(tmp_path / "region" / "region.yml")
+    said = _said_of_deliveries(region)
+    assert {stage for stage, *_ in said[0]} == {"landing", "publish", "warehouse"}
+    shutil.rmtree(region.warehouse_path.parent)
+    shutil.rmtree(region.landing_dir)
+    outcome = run_main(region)
+    assert (outcome.release.name, outcome.is_new) == (undisturbed.outcome.release.name, False)
+    assert _said_of_deliveries(region) == said
+
+
+def _said_of_deliveries(region: Region) -> tuple[list[Any], list[Any]]:
+    """Outcomes of checks, and the rows that are held back."""
+    with connect(region.warehouse_path, read_only=True) as connection:
+        return (
+            connection.execute(
+                "SELECT stage, outcome, count(*), sum(failed_count) FROM ops.dq_result GROUP BY ALL ORDER BY ALL"
+            ).fetchall(),
+            connection.execute(
+                "SELECT delivery_id, table_name, file_name, row_number, check_id FROM ops.quarantine "
+                "WHERE status = 'open' ORDER BY ALL"
+            ).fetchall(),
+        )
 
 
 def test_what_the_final_gate_refuses_is_not_published(undisturbed: Run, tmp_path: Path) -> None:

@@ -598,6 +598,15 @@ def test_a_page_says_all_that_is_asked_of_a_definition() -> None:
     assert '<span class="badge doubt">unverified</span>' in text
 
 
+def test_a_kpi_with_a_table_of_its_own_is_not_said_to_lack_data() -> None:
+    lacking = '<span class="hidden">no data</span>'
+    assert lacking in render([], kpis=[KPI])["index.html"]
+    told = render([], kpis=[KPI | {"figures_table": "pub_equity_gap"}])
+    assert lacking not in told["index.html"]
+    for text in (told["index.html"], told["kpi-oc-12-v1.html"]):
+        assert "in <code>pub_equity_gap</code>" in text
+
+
 def test_the_gap_to_a_target_stands_with_its_judgement() -> None:
     text = page(months(1, target=60.0, gap=-10.0, rag_code="red"))
     for cell in ("−10 points", "60\N{NO-BREAK SPACE}%", "missed"):

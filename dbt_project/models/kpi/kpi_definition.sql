@@ -36,6 +36,7 @@ select
     {{ kpi.verified | lower }} as is_verified,
     cast({{ "'" ~ kpi.valid_from ~ "'" if kpi.valid_from else 'null' }} as date) as valid_from_on,
     cast({{ "'" ~ kpi.valid_to ~ "'" if kpi.valid_to else 'null' }} as date) as valid_to_on,
+    {{ sql_text(kpi.computed_by if (kpi.computed_by or '').startswith('pub_') else 'pub_kpi_timeseries') }} as figures_table,
     {{ sql_text(kpi.numerator.disclosure if kpi.numerator else 'person') }} as numerator_disclosure_code,
     {{ sql_text((kpi.denominator or kpi.numerator).disclosure if kpi.numerator else 'person') }} as denominator_disclosure_code
 {{ "union all" if not loop.last }}

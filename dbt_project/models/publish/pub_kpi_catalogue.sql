@@ -5,5 +5,6 @@ select
     multiplier, statistic_code, direction, anchor, numerator, denominator, exclusions, maturity_lag_days,
     min_denominator, levels, periods, slices, base_slice_code, calendar_code, additivity_code, is_stock,
     interval_method_code,
-    chart_code, balancing_kpi_id, owner, reference_sources, is_verified, valid_from_on, valid_to_on
+    chart_code, balancing_kpi_id, owner, reference_sources, is_verified, valid_from_on, valid_to_on,
+    figures_table
 from {{ ref('kpi_definition') }}
