@@ -103,6 +103,11 @@ def read_header(stream: BinaryIO, *, file: str = "", delimiter: str = ",", encod
     return list(_read_header(source, _Dialect(file, _delimiter_code(delimiter), MAX_RECORD_BYTES)).names)
 
 
+def check_columns(stream: BinaryIO, *, file: str, table: Table) -> None:
+    """Refuse a file whose header :func:`read_csv` would refuse, after reading no more than its start."""
+    _match_columns(tuple(read_header(stream, file=file)), table, {}, file)
+
+
 def _delimiter_code(delimiter: str) -> int:
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
         raise ValueError(f"not usable as a delimiter: {delimiter!r}")

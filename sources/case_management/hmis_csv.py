@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 
 from sources.connector import Batch, Reject
-from sources.csv_reader import read_csv, read_header
+from sources.csv_reader import check_columns, read_csv, read_header
 from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.spec import Column, DeliveryFacts, PersonIdentity, Regime, Role, Span, Table
@@ -146,6 +146,7 @@ class HmisCsv:
         version = _format(delivery, members, export.get("CSVVersion"), mapping.get("format"))
         regime = _regime(export)
         full = regime is Regime.FULL
+        _require_columns(delivery, members)
         return DeliveryFacts(
             format_version=version,
             stated_at=_timestamp(export, "ExportDate", members["export"]),
@@ -199,6 +200,13 @@ def _require_files(members: Mapping[str, str]) -> None:
             "Send the whole export; files without rows are sent with their header.",
             file=missing[0],
         )
+
+
+def _require_columns(delivery: Delivery, members: Mapping[str, str]) -> None:
+    """Before anything is read: an export of gigabytes may lack a column in its last file."""
+    for name, member in members.items():
+        with delivery.open(member) as stream:
+            check_columns(stream, file=member, table=hmis_files()[name].table)
 
 
 def _export(delivery: Delivery, member: str) -> dict[str, str]:

@@ -308,7 +308,7 @@ def test_a_file_without_a_column_that_everything_hangs_on_is_refused(tmp_path: P
     path = write_export(tmp_path)
     (path / "Enrollment.csv").write_text("EnrollmentID,PersonalID,ProjectID\ne1,c1,p1\n")
     with open_delivery(path) as delivery, pytest.raises(RefusedError) as caught:
-        list(CONNECTOR.read(delivery, CONNECTOR.inspect(delivery, {}), {}))
+        CONNECTOR.inspect(delivery, {})
     assert (caught.value.rule, caught.value.file) == ("missing_column", "Enrollment.csv")
 
 
