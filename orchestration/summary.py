@@ -32,6 +32,8 @@ def summarise(region: Region, outcome: RunOutcome) -> RenderableType:
     with connect(region.warehouse_path, read_only=True) as connection:
         grid.add_row("organisations", str(len(region.organisations)))
         grid.add_row("deliveries", _deliveries(connection))
+        if silent := _silent(region, connection):
+            grid.add_row("nothing from", silent)
         grid.add_row("rows landed", f"{_landed(connection):,}")
         grid.add_row("rows held back", _held_back(connection))
         grid.add_row("checks", _checks(connection))
@@ -44,6 +46,12 @@ def summarise(region: Region, outcome: RunOutcome) -> RenderableType:
 def _deliveries(connection: duckdb.DuckDBPyConnection) -> str:
     rows = connection.execute("SELECT status, count(*) FROM ops.delivery GROUP BY status ORDER BY status").fetchall()
     return ", ".join(f"{count} {status}" for status, count in rows)
+
+
+def _silent(region: Region, connection: duckdb.DuckDBPyConnection) -> str:
+    """Sources that have never delivered, with the place that was looked at."""
+    heard = {row[0] for row in connection.execute("SELECT DISTINCT source_id FROM ops.delivery").fetchall()}
+    return ", ".join(f"{source.id} ({source.location})" for source in region.sources if source.id not in heard)
 
 
 def _landed(connection: duckdb.DuckDBPyConnection) -> int:
@@ -80,13 +88,17 @@ def _kpis(connection: duckdb.DuckDBPyConnection) -> str:
 def _next(region: Region, outcome: RunOutcome) -> list[RenderableType]:
     file = _shown(region.path)
     organisation = next(iter(region.organisations))
-    latest = _shown(region.releases_dir / LATEST / SERVED)
+    # A release as of an earlier date is not the latest.
+    is_latest = (region.releases_dir / LATEST).resolve() == outcome.release.resolve()
+    folder = region.releases_dir / LATEST if is_latest else outcome.release
+    asked = f"explain OC-05 --organisation {organisation} --period FY2024"
+    asked += "" if is_latest else f" --release {outcome.release.name}"
     return [
         Text("Next:"),
-        Text(f"  read {_shown(region.releases_dir / LATEST / FOLDER / INDEX)} in a browser"),
+        Text(f"  read {_shown(folder / FOLDER / INDEX)} in a browser"),
         Text(f"  {_program('trigpoint')} quarantine list --region {file}"),
-        Text(f"  {_program('trigpoint')} explain OC-05 --organisation {organisation} --period FY2024 --region {file}"),
-        Text(f'  {_program("python")} -c "{_LOOK.format(path=latest)}"'),
+        Text(f"  {_program('trigpoint')} {asked} --region {file}"),
+        Text(f'  {_program("python")} -c "{_LOOK.format(path=_shown(folder / SERVED))}"'),
     ]
 
 

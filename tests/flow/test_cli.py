@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from orchestration.cli import app
@@ -23,6 +24,7 @@ from orchestration.region import Region, load_region
 from orchestration.release import latest, read_manifest
 from orchestration.runner import run_main
 from orchestration.status import paused
+from orchestration.summary import summarise
 from orchestration.warehouse import connect
 from tests.flow.conftest import Run
 
@@ -192,6 +194,22 @@ def test_a_paused_delivery_is_judged_again_by_the_limits_that_it_is_given(after:
     with connect(lenient.warehouse_path, read_only=True) as connection:
         status = dict(connection.execute("SELECT delivery_id, status FROM ops.delivery").fetchall())
     assert status[waiting.delivery_id] == "loaded"
+
+
+def test_the_summary_names_sources_that_never_delivered(undisturbed: Run, tmp_path: Path) -> None:
+    text = undisturbed.region.path.read_text(encoding="utf-8")
+    block = "  - {id: lost, kind: hmis_csv, organisation: harbour, location: delivereis/*.zip}\n"
+    path = undisturbed.region.root / "with_lost.yml"
+    path.write_text(text.replace("sources:\n", f"sources:\n{block}", 1), encoding="utf-8")
+    region = load_region(path)
+    path.unlink()
+    shown = Console(width=200)
+    with shown.capture() as said:
+        shown.print(summarise(region, undisturbed.outcome))
+    assert "nothing from" in said.get() and "lost (delivereis/*.zip)" in said.get()
+    with shown.capture() as said:
+        shown.print(summarise(undisturbed.region, undisturbed.outcome))
+    assert "nothing from" not in said.get()
 
 
 def test_a_warehouse_made_anew_says_of_deliveries_what_the_one_before_said(undisturbed: Run, tmp_path: Path) -> None:
