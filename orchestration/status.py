@@ -34,7 +34,8 @@ class StoppedDelivery:
 
 def show(region: Region) -> RenderableType:
     """Sources with their last delivery and the latest release."""
-    table = Table(box=None, pad_edge=False)
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("source", "kind", "last export", "loaded", "paused", "refused", "held"):
         left = name in ("source", "kind", "last export")
         table.add_column(name, justify="left" if left else "right", no_wrap=left)
