@@ -181,6 +181,8 @@ def published(
     beside: Sequence[Row] = (),
     quality: Sequence[Row] = (),
     external: Sequence[Row] = (),
+    gaps: Sequence[Row] = (),
+    reach: Sequence[Row] = (),
 ) -> duckdb.DuckDBPyConnection:
     """A connection to tables that hold these rows."""
     connection = duckdb.connect()
@@ -193,6 +195,8 @@ def published(
         "pub_external_comparison": beside,
         "pub_kpi_quality": quality,
         "pub_benchmark_external": external,
+        "pub_equity_gap": gaps,
+        "pub_equity_reach": reach,
     }
     for table, listed in rows.items():
         columns = _columns()[table]

@@ -42,11 +42,12 @@ def kpi_page(
     names: Names,
     about: About,
     around: tuple[Kpi | None, Kpi | None] = (None, None),
+    comparisons: str = "",
 ) -> str:
-    """Everything about one KPI."""
+    """Everything about one KPI. ``comparisons``: the figures of one that has a table of its own, as HTML."""
     kpi, d = figures.kpi, figures.kpi.definition
     sections = [
-        ("figures", "Figures", f"<p>{words.OWN_TABLE}: {table_cell(kpi)}.</p>" if kpi.own_table else ""),
+        ("figures", "Figures", f"<p>{words.OWN_TABLE} {table_cell(kpi)}.</p>{comparisons}" if kpi.own_table else ""),
         ("trend", "Trend", "" if kpi.own_table else trends(kpi, figures.region, lambda _: "the region")),
         ("compared", "Organisations beside each other", _comparison(figures, names)),
         ("each", f"Trend of each {_entity_of(figures)}", each(kpi, figures.entities)),

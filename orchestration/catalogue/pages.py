@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.catalogue.comparisons import comparison_tables
 from orchestration.catalogue.figures import Kpi, read_figures, read_grades, read_kpis
 from orchestration.catalogue.index_page import index_entry, index_page, published_entry
 from orchestration.catalogue.kpi_page import kpi_page
@@ -38,7 +39,8 @@ def render(connection: duckdb.DuckDBPyConnection, about: About) -> dict[str, str
     own: dict[str, list[Own]] = {}
     for position, figures in enumerate(read_figures(connection, kpis)):
         around = (kpis[position - 1] if position else None, kpis[position + 1] if position + 1 < len(kpis) else None)
-        pages[names.kpi(figures.kpi)] = kpi_page(figures, kpis, names, about, around)
+        groups = comparison_tables(connection.cursor(), figures.kpi, kpis, names)
+        pages[names.kpi(figures.kpi)] = kpi_page(figures, kpis, names, about, around, groups)
         entries.append((figures.kpi, index_entry(figures, names)))
         for compared in figures.compared:
             organisation = compared.figure.level_key

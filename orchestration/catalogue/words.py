@@ -89,7 +89,7 @@ _SUFFIXES = {"percent": "\N{NO-BREAK SPACE}%", "days": " days", "hours": " hours
              "per_1000": " per 1,000", "per_10000": " per 10,000", "per_100000": " per 100,000"}  # fmt: skip
 OWN_TABLE = (
     "This indicator holds groups of people against each other or against those in need, so that it has no one value "
-    "for a period. Its figures are a table of the release"
+    "for a period. All its figures, for organisations too, are"
 )
 TARGETS = (
     "A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown. Where the quality of "

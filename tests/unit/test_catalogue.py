@@ -607,6 +607,42 @@ def test_a_kpi_with_a_table_of_its_own_is_not_said_to_lack_data() -> None:
         assert "in <code>pub_equity_gap</code>" in text
 
 
+def test_groups_that_differ_are_listed_with_their_gap_and_interval() -> None:
+    own = {"kpi_id": "EQ-01", "kpi_name": "Equity gap", "figures_table": "pub_equity_gap"}
+    gap = {"kpi_id": "OC-12", "version": 1, "kpi_name": HOSTILE, "level_code": "region", "slice_code": "sex",
+           "slice_value": "male", "reference_slice_value": "female", "period_type_code": "financial_year",
+           "period_start_on": date(2024, 4, 1), "period_label": "2024-25", "group_value": 40.0,
+           "reference_group_value": 52.0, "gap_pp": -12.0, "gap_ci95_lower": -20.5, "gap_ci95_upper": -3.5,
+           "difference_code": "below"}  # fmt: skip
+    rows = [
+        gap,
+        gap | {"slice_value": "other", "difference_code": "not_told_apart", "gap_pp": -99.0},
+        gap | {"level_code": "organisation", "gap_pp": -98.0},
+        gap | {"period_type_code": "quarter", "gap_pp": -97.0},
+        gap | {"period_start_on": date(2023, 4, 1), "period_label": "2023-24", "gap_pp": -96.0},
+    ]
+    text = render([], kpis=[KPI | own, KPI], gaps=rows)["kpi-eq-01-v1.html"]
+    assert "2 comparisons; in 1 the interval of the gap includes 0" in text and "2024-25" in text
+    for cell in ("−12</td>", "−20.5 to −3.5", "male", "female", 'href="kpi-oc-12-v1.html"'):
+        assert cell in text
+    assert not any(f"−{other}" in text for other in (99, 98, 97, 96))
+    assert HOSTILE not in text
+
+
+def test_reach_shows_every_group_of_the_latest_year_and_says_which_is_missed() -> None:
+    own = {"kpi_id": "EQ-02", "kpi_name": "Reach ratio", "figures_table": "pub_equity_reach"}
+    row = {"level_code": "region", "slice_code": "age_band", "slice_value": "18_24", "served_count": 305,
+           "served_share_pct": 12.8, "population_share_pct": 16.0, "reach_ratio": 0.8, "reach_ci95_lower": 0.7,
+           "reach_ci95_upper": 0.9, "difference_code": "below", "period_start_on": date(2024, 4, 1),
+           "period_label": "2024-25"}  # fmt: skip
+    unknown = row | dict.fromkeys(("reach_ratio", "reach_ci95_lower", "reach_ci95_upper", "difference_code"))
+    rows = [row, unknown | {"slice_value": "unknown"}, unknown | {"period_start_on": date(2025, 4, 1)}]
+    text = render([], kpis=[KPI | own], reach=rows)["kpi-eq-02-v1.html"]
+    for cell in ("18–24", "0.7 to 0.9", "less than their share", "unknown", "2024-25"):
+        assert cell in text
+    assert render([], kpis=[KPI | own])["kpi-eq-02-v1.html"].count("<table") < text.count("<table")
+
+
 def test_the_gap_to_a_target_stands_with_its_judgement() -> None:
     text = page(months(1, target=60.0, gap=-10.0, rag_code="red"))
     for cell in ("−10 points", "60\N{NO-BREAK SPACE}%", "missed"):
