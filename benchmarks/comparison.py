@@ -13,6 +13,7 @@ import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -103,21 +104,21 @@ def main() -> None:
         print(f"| **all** | {total[0]:.1f} | {total[1]:.1f} | peak {peak:,.0f} MB |")
 
 
-def _nodes(scratch: Path) -> dict[str, dict[str, object]]:
+def _nodes(scratch: Path) -> dict[str, dict[str, Any]]:
     manifest = transform.compile_models(transform.no_region(scratch))
     found = json.loads(manifest.read_text(encoding="utf-8"))["nodes"].values()
     return {node["name"]: node for node in found if node["resource_type"] == "model"}
 
 
-def _external(nodes: dict[str, dict[str, object]]) -> dict[str, str]:
-    columns: dict[str, dict[str, str]] = nodes["fct_benchmark_external"]["columns"]  # type: ignore[assignment]
+def _external(nodes: dict[str, dict[str, Any]]) -> dict[str, str]:
+    columns: dict[str, dict[str, str]] = nodes["fct_benchmark_external"]["columns"]
     described = ", ".join(f"{column['name']} {column['data_type']}" for column in columns.values())
     return {"benchmark.fct_benchmark_external": described}
 
 
-def _time(connection: duckdb.DuckDBPyConnection, model: str, node: dict[str, object]) -> tuple[float, float]:
+def _time(connection: duckdb.DuckDBPyConnection, model: str, node: dict[str, Any]) -> tuple[float, float]:
     sql = re.sub(r'"[^"]+"\."(\w+)"\."(\w+)"', r"\1.\2", str(node["compiled_code"]))
-    kind = str(node["config"]["materialized"]).upper()  # type: ignore[index]
+    kind = str(node["config"]["materialized"]).upper()
     wall, cpu = time.perf_counter(), time.process_time()
     connection.execute(f"CREATE {kind} benchmark.{model} AS {sql}")
     spent = time.perf_counter() - wall, time.process_time() - cpu

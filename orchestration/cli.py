@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +23,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from orchestration.helper_process import collect_less
+
+if TYPE_CHECKING:
+    # What a command needs is imported when it runs: to import it all would take seconds.
+    from orchestration.region import Region
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,7 +81,7 @@ def fail(message: str, code: int) -> typer.Exit:
     return typer.Exit(code)
 
 
-def region_at(path: Path):  # type: ignore[no-untyped-def]
+def region_at(path: Path) -> Region:
     """The region, or an exit with every problem of its file."""
     from orchestration.region import RegionFileError, load_region
 
@@ -274,7 +278,7 @@ def explain(
         raise fail(str(error), 5) from None
 
 
-def kpi_catalogue():  # type: ignore[no-untyped-def]
+def kpi_catalogue() -> list[dict[str, Any]]:
     """The KPI catalogue, or an exit with everything that is wrong with it."""
     from orchestration.kpi import CatalogueError, catalogue
 

@@ -176,7 +176,7 @@ def read_manifest(folder: Path) -> Landed:
 def _write(
     folder: Path, vault: Vault, source: SourceBlock, connector: Connector, receipt: Receipt, path: Path
 ) -> Landed:
-    base = {
+    base: dict[str, Any] = {
         "delivery_id": receipt.delivery_id,
         "source_id": source.id,
         "organisation_id": source.organisation,
@@ -199,10 +199,10 @@ def _write(
         refusal = Refusal(error.rule, error.message, error.fix, error.file, error.line)
         rows = dict.fromkeys(connector.tables, 0)
         stated = _facts(facts) if facts else {}
-        return Landed(**base, content_id=content_id, members=members, rows=rows, refusal=refusal, **stated)  # type: ignore[arg-type]
+        return Landed(**base, content_id=content_id, members=members, rows=rows, refusal=refusal, **stated)
     writer.close()
     return Landed(
-        **base,  # type: ignore[arg-type]
+        **base,
         content_id=content_id,
         members=members,
         rows=writer.rows,
@@ -335,7 +335,7 @@ def _content_id(path: Path, limits: Limits) -> str:
             digest.update(file.relative_to(path).as_posix().encode() + b"\0")
             if os.access(file, os.R_OK):
                 with file.open("rb") as content:
-                    for block in iter(lambda c=content: c.read(1 << 20), b""):  # type: ignore[misc]
+                    while block := content.read(1 << 20):
                         digest.update(block)
         return digest.hexdigest()[:32]
 
