@@ -9,7 +9,7 @@ As nodes of a dbt build each of them would cost more for dbt than for the databa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,16 @@ _AT_ONCE = 16
 """Tests in one query."""
 
 
-def run_data_tests(warehouse: Path, manifest: Mapping[str, Any]) -> list[NodeResult]:
-    """Run every data test of the manifest on a built warehouse, in order of their ids.
+def run_data_tests(
+    warehouse: Path, manifest: Mapping[str, Any], only: Collection[str] | None = None
+) -> list[NodeResult]:
+    """Run the data tests of the manifest, or those with the unique ids of ``only``, on a built warehouse, in order of
+    their ids.
 
     A test fails if it finds rows (a warning if that is its severity); one that can't be run is an error of its own.
     """
-    tests = iter(sorted(_data_tests(manifest), key=lambda test: test["unique_id"]))
+    chosen = (test for test in _data_tests(manifest) if only is None or test["unique_id"] in only)
+    tests = iter(sorted(chosen, key=lambda test: test["unique_id"]))
     with connect(warehouse, read_only=True) as connection:
         found: list[NodeResult] = []
         while several := list(islice(tests, _AT_ONCE)):

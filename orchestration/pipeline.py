@@ -27,8 +27,9 @@ from typing import Any
 import duckdb
 
 from expectations.results import CheckResult
-from orchestration import gate, release
+from orchestration import changes, gate, release
 from orchestration.ages import refresh_ages
+from orchestration.changes import Changes
 from orchestration.context import as_of_date, write_deliveries, write_region
 from orchestration.dbt_process import NodeResult
 from orchestration.hold import BusyError, held
@@ -93,12 +94,17 @@ class Loaded:
 class _BuildState:
     """How the built models stand to what they depend on."""
 
-    is_current: bool
-    """There is nothing to build."""
+    changes: Changes
+    """Of the tables that models read."""
     same_code: bool
     """The facts of persons that did not change still hold."""
     same_static_code: bool
     """Seeds and views are those of this code."""
+
+    @property
+    def is_current(self) -> bool:
+        """There is nothing to build."""
+        return self.same_code and not self.changes.changed
 
 
 @dataclass(frozen=True)
@@ -253,17 +259,20 @@ class Pipeline:
         """Build the models if anything they depend on changed. Returns the nodes, or None if nothing did."""
         with self.locked(), self.progress.stage("build") as outcome:
             self.write_context()
-            state = self._build_state()
+            built_from = manifest(self.region)
+            state = self._build_state(built_from)
             if state.is_current:
                 outcome.update(nodes=0)
                 return None
+            self._note_building(state)
             nodes = build(
                 self.region,
-                full_refresh=not state.same_code,
+                only=state.changes.concern(built_from) if state.same_code else None,
                 static=not state.same_static_code,
                 on_node=lambda node, status: self.progress.event("node", node=node, status=status),
             )
-            outcome.update(nodes=len(nodes), full_refresh=not state.same_code, dirty_persons=self._note_built())
+            dirty = self._note_built(state)
+            outcome.update(nodes=len(nodes), full_refresh=not state.same_code, dirty_persons=dirty)
             return nodes
 
     def write_context(self) -> date:
@@ -282,22 +291,16 @@ class Pipeline:
             follow_findings(connection)
         return as_of
 
-    def _build_state(self) -> _BuildState:
+    def _build_state(self, built_from: Mapping[str, Any]) -> _BuildState:
         with connect(self.region.warehouse_path, read_only=True) as connection:
-            context = connection.execute(
-                "SELECT last_built_seq = load_seq, built_code, built_context, static_code, "
-                + _CONTEXT_HASH
-                + " FROM ops.run_context"
-            ).fetchone()
-        if context is None:
-            return _BuildState(is_current=False, same_code=False, same_static_code=False)
-        no_new_rows, built_code, built_context, static_code, now = context
-        same_code = built_code == self._code()
-        return _BuildState(
-            is_current=no_new_rows and same_code and built_context == now,
-            same_code=same_code,
-            same_static_code=static_code == code_fingerprint(),
-        )
+            code = connection.execute("SELECT built_code, static_code FROM ops.run_context").fetchone()
+            found = changes.find(connection, built_from)
+        built_code, static_code = code or (None, None)
+        return _BuildState(found, built_code == self._code(), static_code == code_fingerprint())
+
+    def _note_building(self, state: _BuildState) -> None:
+        with connect(self.region.warehouse_path) as connection:
+            changes.forget(connection, state.changes)
 
     def _code(self) -> str:
         """Identity of what facts of all persons depend on: the code, who is who in the region file, and value sets."""
@@ -307,16 +310,16 @@ class Pipeline:
         )
         return hashlib.sha256(f"{code_fingerprint()}|{content}".encode()).hexdigest()
 
-    def _note_built(self) -> int:
-        """Remember what was built. Returns how many persons were built again."""
+    def _note_built(self, state: _BuildState) -> int:
+        """Remember what was built, and from what. Returns how many persons were built again."""
         with connect(self.region.warehouse_path) as connection:
             dirty = connection.execute("SELECT count(DISTINCT source_person_key) FROM core.dirty_person").fetchone()
             connection.execute("BEGIN")
             connection.execute(
-                "UPDATE ops.run_context SET last_built_seq = load_seq, built_code = ?, static_code = ?, "
-                f"built_context = {_CONTEXT_HASH}",
+                "UPDATE ops.run_context SET last_built_seq = load_seq, built_code = ?, static_code = ?",
                 [self._code(), code_fingerprint()],
             )
+            changes.remember(connection, state.changes)
             connection.execute("DELETE FROM core.dirty_person")
             connection.execute("COMMIT")
         return int(dirty[0]) if dirty else 0
@@ -329,7 +332,7 @@ class Pipeline:
         Raises :class:`GateError` if the gate refuses; then nothing is published.
         """
         with self.locked(), self.progress.stage("publish") as outcome:
-            if not self._build_state().is_current:
+            if not self._build_state(manifest(self.region)).is_current:
                 raise BusyError("the warehouse changed since it was built; run again")
             pins = self.pins()
             done = self.region.releases_dir / pins.release_id
@@ -380,20 +383,6 @@ class Pipeline:
         if as_of is None:
             raise BusyError("the warehouse has not been built")
         return release.pin(self.region, as_of[0], deliveries)
-
-
-_CONTEXT_HASH = """(SELECT md5(concat_ws('|', as_of::VARCHAR,
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.region AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.organisation AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.source_config AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.kpi_target AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.organisation_attribute AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.peer_group AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.spc_rebase AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.outcome_programme AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.value_set AS t),
-    (SELECT string_agg(t::VARCHAR, '|' ORDER BY t::VARCHAR) FROM ops.delivery AS t))) FROM ops.run_context)"""
-"""What the models are told, as one value: if it changes, they are built again."""
 
 
 def _latest_receipts(ledger: Ledger, source_id: str) -> list[Any]:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,24 +204,31 @@ def manifest(region: Region) -> dict[str, Any]:
 def build(
     region: Region,
     *,
-    full_refresh: bool,
-    static: bool = True,
+    only: Collection[str] | None,
+    static: bool,
     on_node: Callable[[str, str], None] = lambda _node, _status: None,
 ) -> list[NodeResult]:
     """Build models and, if ``static``, seeds and views; then run the data tests. Raises :class:`BuildError` if any
     failed.
 
+    ``only`` are the unique ids of the models and tests that are concerned; None is all of them, from nothing.
     ``on_node`` hears of every node as it is done, with its unique id and status.
 
     Unit tests of formulas run in the project's own tests, not in production: their inputs never change there.
     """
     arguments = ["build", "--exclude-resource-types", "unit_test", "test", "--no-write-json"]
-    if full_refresh:
+    known = manifest(region)
+    if only is None:
         arguments.append("--full-refresh")
+    else:
+        names = [known["nodes"][unique_id]["name"] for unique_id in sorted(only) if unique_id.startswith("model.")]
+        if not names:
+            return []
+        arguments += ["--select", *names]
     if not static:
         arguments += ["--exclude", *_STATIC]
     results = _succeeded(_invoke(region, arguments, on_node))
-    tests = run_data_tests(region.warehouse_path, manifest(region))
+    tests = run_data_tests(region.warehouse_path, known, only)
     for test in tests:
         on_node(test.unique_id, test.status)
     return results + _succeeded(tests)

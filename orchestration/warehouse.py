@@ -47,10 +47,8 @@ _OPS_TABLES = {
         "source_id VARCHAR, kind VARCHAR, domain VARCHAR, organisation_id VARCHAR, cadence VARCHAR, "
         "mapping_json VARCHAR"
     ),
-    "run_context": (
-        "as_of DATE, last_built_seq BIGINT, load_seq BIGINT, built_code VARCHAR, built_context VARCHAR, "
-        "static_code VARCHAR"
-    ),
+    "run_context": ("as_of DATE, last_built_seq BIGINT, load_seq BIGINT, built_code VARCHAR, static_code VARCHAR"),
+    "built_input": "input_name VARCHAR, fingerprint VARCHAR",
     "delivery": (
         "delivery_id VARCHAR, source_id VARCHAR, kind VARCHAR, organisation_id VARCHAR, connector_version VARCHAR, "
         "format_version VARCHAR, stated_at TIMESTAMP, received_order BIGINT, regime VARCHAR, scope_from DATE, "
@@ -219,7 +217,7 @@ def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
             _ensure_raw(connection, raw_name(kind, table.name), raw_columns(table), existing)
 
 
-_KEPT = frozenset({"run_context", "applied", "aged", "row_account"})
+_KEPT = frozenset({"run_context", "built_input", "applied", "aged", "row_account"})
 """Ops tables that remember; the others are written anew before every build, from the region file and the deliveries."""
 
 

@@ -11,7 +11,7 @@ from orchestration.warehouse import connect
 _UNSTABLE = {"_loaded_seq", "_changed_seq", "load_seq", "last_built_seq", "position", "run_id"}
 """Columns that say when a row was loaded, not what it is."""
 
-_LEFT_OUT = {"applied", "run_context", "dirty_person", "dq_finding"}
+_LEFT_OUT = {"applied", "run_context", "built_input", "dirty_person", "dq_finding"}
 """Tables that say how the warehouse came about; findings remember what a later delivery mended."""
 
 

@@ -65,3 +65,9 @@ def test_more_than_fit_in_one_query_all_run(warehouse: Path) -> None:
     nodes = dict(data_test(f"t{number:03}", REPEATED if number % 2 else NONE) for number in range(50))
     found = run_data_tests(warehouse, {"nodes": nodes})
     assert [r.status for r in found] == ["pass", "fail"] * 25
+
+
+def test_only_those_that_are_asked_for_run(warehouse: Path) -> None:
+    nodes = dict([data_test("broken", "SELECT nothing FROM nowhere"), data_test("repeated", REPEATED)])
+    found = run_data_tests(warehouse, {"nodes": nodes}, {"test.repeated", "model.person"})
+    assert [(r.unique_id, r.status) for r in found] == [("test.repeated", "fail")]
