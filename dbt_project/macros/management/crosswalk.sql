@@ -7,8 +7,8 @@
 -#}
 {% macro crosswalk_holds(alias, valid_on, asserted_by_on=none) -%}
     (
-        ({{ alias }}.valid_from_on is null or {{ alias }}.valid_from_on <= {{ valid_on }})
-        and ({{ alias }}.valid_to_on is null or {{ alias }}.valid_to_on >= {{ valid_on }})
+        coalesce({{ alias }}.valid_from_on, date '0001-01-01') <= {{ valid_on }}
+        and coalesce({{ alias }}.valid_to_on, date '9999-12-31') >= {{ valid_on }}
         {%- if asserted_by_on is none %}
         and {{ alias }}.superseded_on is null
         {%- else %}

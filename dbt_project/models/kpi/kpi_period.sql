@@ -5,7 +5,7 @@ with as_of as (
 ),
 
 months as (
-    select period_start_on as month_on
+    select period_start_on as month_on, {{ add_months('as_of.month_on', '1') }} as next_month_on
     from {{ ref('dim_period') }}
     cross join as_of
     where period_type_code = 'month' and calendar_code = {{ calendar_code(hud_start_month()) }}
@@ -23,11 +23,10 @@ select
     p.period_end_on,
     m.month_on
 from {{ ref('dim_period') }} as p
-cross join as_of
 inner join months as m on p.period_start_on <= m.month_on and p.period_end_on >= m.month_on
 inner join {{ ref('kpi_code') }} as t on t.code_kind = 'period_type' and p.period_type_code = t.code
 where p.period_type_code in ('quarter', 'financial_year')
     or (
         p.calendar_code = {{ calendar_code(hud_start_month()) }}
-        and p.period_end_on < {{ add_months('as_of.month_on', '1') }}
+        and p.period_end_on < m.next_month_on
     )

@@ -13,14 +13,24 @@ with measure as (
     from {{ source('ops', 'indicator_measure') }}
 ),
 
-figure as (
+ranked as (
     select
         e.*,
         row_number() over (
             partition by {% for name in same %}e.{{ name }}{{ ", " if not loop.last }}{% endfor %}
             order by e.source_id desc nulls last
-        ) = 1 as is_counted
+        ) as source_rank
     from {{ ref('fct_benchmark_external') }} as e
+),
+
+-- Whose chart, peers and target are looked for. Asked of the figure alone within a join, these would compare every
+-- figure with every point.
+figure as (
+    select
+        *,
+        case when source_rank = 1 then publication_code end as compared_publication_code,
+        case when source_rank = 1 and slice_type_code = 'all' then publication_code end as judged_publication_code
+    from ranked
 )
 
 select
@@ -83,14 +93,15 @@ left join measure as q on e.source_id = q.source_id and e.measure_id = q.measure
     ('m', 'fct_benchmark_member', "and m.peer_group_code = 'all' and m.subject_code = 'all'")
 ] %}
 left join {{ ref(table) }} as {{ alias }}
-    on e.is_counted and {{ alias }}.origin_code = 'external' {{ more }}
+    on e.compared_publication_code = {{ alias }}.publication_code and {{ alias }}.origin_code = 'external' {{ more }}
     {%- for own, other in same.items() %}
     and e.{{ own }} = {{ alias }}.{{ other }}
     {%- endfor %}
 {%- endfor %}
 left join {{ ref('fct_benchmark') }} as g on m.benchmark_key = g.benchmark_key
 left join {{ ref('fct_performance_gap') }} as t
-    on e.publication_code = t.publication_code and e.measure_id = t.measure_id and e.method_version = t.method_version
+    on e.judged_publication_code = t.publication_code and e.measure_id = t.measure_id
+    and e.method_version = t.method_version
     and e.level_code = t.level_code and e.organisation_code = t.level_key
     and e.period_type_code = t.period_type_code and e.period_start_on = t.period_start_on
-    and t.origin_code = 'external' and t.is_leading_target and e.slice_type_code = 'all' and e.is_counted
+    and t.origin_code = 'external' and t.is_leading_target

@@ -15,6 +15,15 @@ with figure as (
         and (t.level_code = 'service' or (d.is_headline and t.level_code in ('region', 'organisation')))
 ),
 
+-- What stands beside a headline: of the same breakdown, or the whole where it has none.
+balancing as (
+    select t.*
+    from {{ ref('pub_kpi_timeseries') }} as t
+    inner join {{ ref('kpi_definition') }} as d
+        on t.kpi_id = d.kpi_id and t.version = d.version and t.slice_code = d.base_slice_code
+    where t.is_current_definition
+),
+
 numbered as (
     select
         *,
@@ -52,19 +61,19 @@ select
     f.gap,
     f.rag_code,
     f.balancing_kpi_id,
-    b.value as balancing_value,
-    b.value_status as balancing_value_status,
+    case when whole.kpi_id is not null then whole.value else part.value end as balancing_value,
+    coalesce(whole.value_status, part.value_status) as balancing_value_status,
     f.is_provisional,
     f.is_stale
 from numbered as f
-left join (
-    select t.*
-    from {{ ref('pub_kpi_timeseries') }} as t
-    inner join {{ ref('kpi_definition') }} as d
-        on t.kpi_id = d.kpi_id and t.version = d.version and t.slice_code = d.base_slice_code
-    where t.is_current_definition
-) as b
-    on f.balancing_kpi_id = b.kpi_id and f.level_code = b.level_code and f.level_key = b.level_key
-    and f.period_type_code = b.period_type_code and f.period_start_on = b.period_start_on
-    and (b.slice_code = 'all' or (f.slice_code = b.slice_code and f.slice_value = b.slice_value))
+{%- for alias, slice in [
+    ('whole', "whole.slice_code = 'all'"),
+    ('part', "f.slice_code = part.slice_code and f.slice_value = part.slice_value and part.slice_code <> 'all'")
+] %}
+left join balancing as {{ alias }}
+    on f.balancing_kpi_id = {{ alias }}.kpi_id
+    and f.level_code = {{ alias }}.level_code and f.level_key = {{ alias }}.level_key
+    and f.period_type_code = {{ alias }}.period_type_code and f.period_start_on = {{ alias }}.period_start_on
+    and {{ slice }}
+{%- endfor %}
 where f.recency = 1

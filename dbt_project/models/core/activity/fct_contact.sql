@@ -3,7 +3,15 @@
 -- contact. An appointment that names no stay belongs to that of the person in its service on the day. One that was
 -- attended and a contact that the case-management system records of that stay and day are one and the same. Who cancels
 -- on the day, or after it, gave no notice and is missed like somebody who did not come.
-with recorded as (
+with written as (
+    -- Who is looked for among stays of the day. Asked of one side of the join alone, this would compare every contact with
+    -- every stay.
+    select r.*, case when r.episode_key is null then r.source_person_key end as sought_person_key
+    from {{ ref('in_case__contact') }} as r
+    where {{ dirty_only('r.source_person_key') }}
+),
+
+recorded as (
     select
         r.*,
         x.person_key,
@@ -11,18 +19,16 @@ with recorded as (
         row_number() over (
             partition by r.contact_key order by own.start_on desc nulls last, own.episode_key desc nulls last
         ) as stay_rank
-    from {{ ref('in_case__contact') }} as r
+    from written as r
     left join {{ ref('person_xref') }} as x on r.source_person_key = x.source_person_key
     left join {{ ref('fct_episode') }} as named
         on r.episode_key = named.episode_key and r.source_person_key = named.source_person_key
     left join {{ ref('fct_episode') }} as own
         on
-            r.episode_key is null
-            and r.source_person_key = own.source_person_key
+            r.sought_person_key = own.source_person_key
             and r.service_key = own.service_key
             and r.contact_on >= own.start_on
-            and (own.end_on is null or r.contact_on <= own.end_on)
-    where {{ dirty_only('r.source_person_key') }}
+            and r.contact_on <= coalesce(own.end_on, date '9999-12-31')
 ),
 
 contact as (

@@ -4,4 +4,6 @@ select
     {{ calendar_code('coalesce(organisation.financial_year_start_month, region.financial_year_start_month)') }}
         as calendar_code
 from {{ source('ops', 'organisation') }} as organisation
-left join {{ source('ops', 'region') }} as region on true
+cross join (
+    select max(financial_year_start_month) as financial_year_start_month from {{ source('ops', 'region') }}
+) as region
