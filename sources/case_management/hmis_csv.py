@@ -143,7 +143,9 @@ class HmisCsv:
 
     def inspect(self, delivery: Delivery, mapping: Mapping[str, Any]) -> DeliveryFacts:
         members = _members(delivery)
-        _require_files(members)
+        if not {"client", "project"} <= members.keys():
+            # Their headers and rows are part of what the delivery says of itself; what else lacks, reading tells.
+            _require_files(members)
         export = _export(delivery, members["export"])
         version = _format(delivery, members, export.get("CSVVersion"), mapping.get("format"))
         regime = _regime(export)
@@ -162,6 +164,7 @@ class HmisCsv:
 
     def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
         members = _members(delivery)
+        _require_files(members)
         _require_columns(delivery, members)
         for name, file in hmis_files().items():
             if name in members:
