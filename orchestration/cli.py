@@ -419,12 +419,15 @@ def quarantine_release(
 ) -> None:
     """Release a paused delivery: the next run loads it."""
     from orchestration.ledger import Ledger
-    from orchestration.status import paused
+    from orchestration.status import paused, released
 
     loaded = region_at(region)
-    found = [d for d in paused(loaded) if d.delivery_id.startswith(delivery)]
+    waiting = paused(loaded)
+    found = [d for d in waiting if d.delivery_id.startswith(delivery)]
+    if not found and any(d.delivery_id.startswith(delivery) for d in released(loaded)):
+        raise fail(f"{delivery}: is released already; the next run loads it", 2)
     if len(found) != 1:
-        known = ", ".join(d.delivery_id[:12] for d in paused(loaded)) or "none"
+        known = ", ".join(d.delivery_id[:12] for d in waiting) or "none"
         raise fail(f"{delivery}: {len(found)} paused deliveries start so; paused: {known}", 2)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     Ledger(loaded.state_dir).release(found[0].delivery_id, by=getpass.getuser(), at=at, reason=reason)

@@ -139,6 +139,7 @@ def write_deliveries(
                     *(d.delivery_id, source_id, d.kind, d.organisation_id, d.connector_version, d.format_version),
                     *(d.stated_at, position, d.regime, d.scope_from, d.scope_to, state, reason),
                     d.delivery_id == (loaded[-1] if loaded else None),
+                    d.is_changes_only,
                 )
             )
             scopes += [(d.delivery_id, source_id, value) for value in d.scope_values or ()]

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from orchestration import frameworks
 from orchestration.kpi_definitions import kpi_ids
 from orchestration.region import Region, SourceBlock
-from orchestration.vault import KEY_VARIABLE
-from sources.connector import connectors
-from sources.delivery import open_delivery
+from orchestration.vault import KEY_VARIABLE, LOCAL_KEY, VaultError, has_local_key
+from sources.connector import Connector, connectors
+from sources.delivery import MIB, Delivery, EnoughError, open_delivery
 from sources.errors import RefusedError
+
+_LOOKED_AT = 64 * MIB
+"""Bytes of each file that are looked at; what is wrong behind them, the run tells."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,23 @@ def examine(region: Region) -> Iterator[Finding]:
 def _places(region: Region) -> Iterator[Finding]:
     if not os.access(region.root, os.W_OK):
         yield Finding("error", "region", f"can't write beside {region.path.name}; state lies there")
-    if os.environ.get(KEY_VARIABLE) is None:
-        yield Finding(
-            "warning",
-            "vault",
-            f"{KEY_VARIABLE} is not set: a key is kept in vault/local.key, which is for one machine and for trying out",
-        )
+    yield from _vault_key(region)
+
+
+def _vault_key(region: Region) -> Iterator[Finding]:
+    shown = f"{region.vault_dir.name}/{LOCAL_KEY}"
+    try:
+        is_there = has_local_key(region.vault_dir)
+    except VaultError as error:
+        yield Finding("error", "vault", str(error))
+        return
+    if is_there:
+        said = f"the key is kept in {shown}, which is for one machine and for trying out"
+        yield Finding("warning", "vault", f"{KEY_VARIABLE} is not set: {said}")
+    elif os.environ.get(KEY_VARIABLE) is None:
+        said = f"the first run will make a key in {shown}, which is for one machine and for trying out"
+        own = f"to bring your own, set {KEY_VARIABLE} before it, such as to the output of `openssl rand -hex 32`"
+        yield Finding("warning", "vault", f"{KEY_VARIABLE} is not set: {said}; {own}, and keep it safe")
 
 
 def _definitions(region: Region) -> Iterator[Finding]:
@@ -80,9 +95,9 @@ def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
     for path in deliveries:
         try:
             with open_delivery(path, source.limits.of_delivery) as delivery:
-                facts = connector.inspect(delivery, source.mapping)
+                stated_at = _look_into(delivery.beginning(_LOOKED_AT), connector, source.mapping)
             readable += 1
-            stated += [facts.stated_at] if facts.stated_at else []
+            stated += [stated_at] if stated_at else []
         except RefusedError as error:
             yield Finding(
                 "warning", source.id, f"{path.name} will be refused: {error.message.rstrip('.')}. {error.fix}"
@@ -94,3 +109,14 @@ def _source(region: Region, source: SourceBlock) -> Iterator[Finding]:
         yield Finding("ok", source.id, f"{readable} of {len(deliveries)} deliveries readable{last}")
     else:
         yield Finding("error", source.id, f"none of {len(deliveries)} deliveries can be used")
+
+
+def _look_into(delivery: Delivery, connector: Connector, mapping: Mapping[str, Any]) -> str | None:
+    """Begin to read a delivery, so far that it is refused for what its headers show. Returns when it says that it was
+    exported."""
+    stated_at = None
+    with suppress(EnoughError):
+        facts = connector.inspect(delivery, mapping)
+        stated_at = facts.stated_at
+        next(connector.read(delivery, facts, mapping), None)
+    return stated_at

@@ -40,7 +40,7 @@ from orchestration.helper_process import HelperProcess, Tell
 from orchestration.landing import Landed, landing_path
 from orchestration.project import suites_fingerprint
 from orchestration.region import Region
-from orchestration.sender_report import write_sender_reports
+from orchestration.sender_report import IndexLine, write_index, write_sender_reports
 from orchestration.vault import Vault
 from orchestration.warehouse import connect, quoted, raw_name
 from sources.connector import connectors
@@ -308,6 +308,7 @@ def _report(
     verdict: LandingVerdict,
     deliveries: Sequence[Landed],
     later: WarehouseVerdict | None = None,
+    notes: Mapping[str, str] = {},
 ) -> None:
     """Write the senders' reports of some deliveries."""
     found = [verdict.quarantine, verdict.warnings, *([later.quarantine, later.warnings] if later else [])]
@@ -319,7 +320,56 @@ def _report(
         organisations={o.id: o.name for o in region.model.organisations},
         values=vault.values_of(pa.concat_tables(found)),
         later_findings=pa.concat_tables([later.quarantine, later.warnings]) if later else None,
+        notes=notes,
     )
+
+
+def index_reports(
+    region: Region, connection: duckdb.DuckDBPyConnection, ordered: Mapping[str, Sequence[Landed]]
+) -> None:
+    """Write for every organisation the page that lists its deliveries, newest first, and leads to their reports."""
+    verdicts, notes = _verdicts(connection), _notes(connection)
+    later = {delivery: numbers for delivery, *numbers in connection.execute(_COUNTS).fetchall()}
+    newest_first = sorted(
+        ((landed.stated_at or "", place, landed) for ds in ordered.values() for place, landed in enumerate(ds)),
+        key=lambda item: (*item[:2], item[2].source_id),
+        reverse=True,
+    )
+    lines: dict[str, list[IndexLine]] = {}
+    for _, _, landed in newest_first:
+        verdict = verdicts[landed.delivery_id]
+        waiting, to_check = later.get(landed.delivery_id, (0, 0))
+        note = notes.get(landed.delivery_id)
+        lines.setdefault(landed.organisation_id, []).append(
+            IndexLine(
+                delivery_id=landed.delivery_id,
+                name=landed.name,
+                stated_at=landed.stated_at,
+                status=verdict.status,
+                reasons=(*verdict.reasons, *([note] if note else [])),
+                held_back_count=verdict.held_back_count + waiting,
+                to_check_count=to_check,
+            )
+        )
+    names = {o.id: o.name for o in region.model.organisations}
+    for organisation_id, listed in lines.items():
+        write_index(region.reports_dir / organisation_id, names.get(organisation_id, organisation_id), listed)
+
+
+_COUNTS = f"""
+SELECT delivery_id,
+       count(DISTINCT (table_name, file_name, row_number))
+           FILTER (WHERE severity = 'record' AND stage = '{quality.WAREHOUSE}'),
+       count(*) FILTER (WHERE severity = 'warning')
+FROM ops.dq_finding WHERE stage = '{quality.LANDING}' OR status = 'open' GROUP BY delivery_id
+"""
+"""By delivery: rows that the gate of the loaded warehouse holds back, beside those of the landing gate, and values to
+check, as the reports count them."""
+
+
+def _notes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """What is to be said of a delivery as a whole once everything is loaded."""
+    return {lone.delivery_id: lone.sentence for lone in quality.lone_deltas(connection)}
 
 
 def _stored_verdict(connection: duckdb.DuckDBPyConnection, kind: str, delivery_ids: Sequence[str]) -> LandingVerdict:
@@ -390,14 +440,16 @@ def conclude(
     verdict: BuiltVerdict,
 ) -> list[CheckResult]:
     """Keep and report what the final gate said, and see that no landed row is unaccounted for. Returns all results."""
+    # Those, too, of which nothing is found any more: their reports must say so.
+    concerned = quality.deliveries_found_wanting(connection)
     quality.store_warehouse(connection, verdict.loaded)
-    found = (verdict.loaded.quarantine, verdict.loaded.warnings)
-    concerned = {delivery_id for table in found for delivery_id in table["delivery_id"].to_pylist()}
+    concerned |= quality.deliveries_found_wanting(connection)
     for kind in sorted({landed.kind for deliveries in ordered.values() for landed in deliveries}):
         mine = [d for ds in ordered.values() for d in ds if d.kind == kind and d.delivery_id in concerned]
         if mine:
             stored = _stored_verdict(connection, kind, [d.delivery_id for d in mine])
-            _report(region, vault, stored, mine, verdict.loaded)
+            _report(region, vault, stored, mine, verdict.loaded, _notes(connection))
+    index_reports(region, connection, ordered)
     published = [*verdict.published, *_row_accounts(connection, ordered)]
     quality.store_publish(connection, published)
     return [*verdict.loaded.results, *published]

@@ -85,6 +85,7 @@ class Landed:
     scope_from: str | None = None
     scope_to: str | None = None
     absent_tables: tuple[str, ...] = ()
+    is_changes_only: bool = False
     details: Mapping[str, str] = field(default_factory=dict)
     refusal: Refusal | None = None
 
@@ -220,6 +221,7 @@ def _facts(facts: DeliveryFacts) -> dict[str, Any]:
         "scope_from": facts.scope_from,
         "scope_to": facts.scope_to,
         "absent_tables": facts.absent_tables,
+        "is_changes_only": facts.is_changes_only,
         "details": dict(facts.details),
     }
 

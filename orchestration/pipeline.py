@@ -284,10 +284,12 @@ class Pipeline:
             loaded = [d for ds in ordered.values() for d in ds if status[d.delivery_id][0] == "loaded"]
             if not loaded:
                 write_deliveries(connection, ordered, status)
+                gate.index_reports(self.region, connection, ordered)
                 raise NothingLoadedError(Counter(verdict for verdict, _ in status.values()))
             as_of = as_of_date((d.stated_at for d in loaded), self.as_of)
             write_region(connection, self.region, as_of)
             write_deliveries(connection, ordered, status)
+            gate.index_reports(self.region, connection, ordered)
             follow_findings(connection)
         return as_of
 

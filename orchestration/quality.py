@@ -67,6 +67,9 @@ FROM ops.dq_finding AS f LEFT JOIN ops.delivery AS d USING (delivery_id)
 GROUP BY ALL;
 """
 
+WAITING_RULES = ("orphan_record", "held_with_parent")
+"""Rules of the loaded warehouse by which a row waits for the one that it belongs to."""
+
 _EVENT_ID = """md5(concat_ws('|', source_id, kind, "table", coalesce(record_key, file || ':' || row_number),
     coalesce("column", ''), rule))"""
 """A defect is the same one as long as the record has it: by the record's key, or by its place where it has none."""
@@ -83,6 +86,27 @@ class OpenDefects:
     row_count: int
     message: str
     fix: str
+
+
+@dataclass(frozen=True)
+class LoneDelta:
+    """A loaded delivery that holds changes only, without the full one that they belong to."""
+
+    source_id: str
+    delivery_id: str
+    waiting_count: int
+
+    @property
+    def sentence(self) -> str:
+        waiting = (
+            "1 row waits for its parent"
+            if self.waiting_count == 1
+            else f"{self.waiting_count:,} rows wait for their parent"
+        )
+        return (
+            f"This is a delta (changes only), and no full export came before it: {waiting}. Send a full export; "
+            "they come in by themselves then."
+        )
 
 
 def ensure_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -240,6 +264,36 @@ def open_defects(connection: duckdb.DuckDBPyConnection) -> list[OpenDefects]:
         """
     ).fetchall()
     return [OpenDefects(*row) for row in rows]
+
+
+def lone_deltas(connection: duckdb.DuckDBPyConnection) -> list[LoneDelta]:
+    """Deltas of which rows wait for a parent, and whose source had sent no full delivery before."""
+    rows = connection.execute(
+        """
+        SELECT d.source_id, d.delivery_id, count(DISTINCT (q.table_name, q.file_name, q.row_number))
+        FROM ops.delivery AS d
+        JOIN ops.quarantine AS q ON q.delivery_id = d.delivery_id
+        WHERE d.status = 'loaded' AND d.is_changes_only AND q.status = 'open' AND list_contains(?, q.rule)
+          AND NOT EXISTS (
+              SELECT 1 FROM ops.delivery AS f
+              WHERE f.source_id = d.source_id AND f.status = 'loaded' AND f.regime = 'full'
+                AND f.received_order < d.received_order
+          )
+        GROUP BY d.source_id, d.received_order, d.delivery_id
+        HAVING bool_or(q.rule = 'orphan_record')
+        ORDER BY d.source_id, d.received_order
+        """,
+        [list(WAITING_RULES)],
+    ).fetchall()
+    return [LoneDelta(*row) for row in rows]
+
+
+def deliveries_found_wanting(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Deliveries in which the gate of the loaded warehouse found something, when it was last asked."""
+    rows = connection.execute(
+        "SELECT DISTINCT delivery_id FROM ops.dq_finding WHERE stage = ? AND status = 'open'", [WAREHOUSE]
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def outcome_counts(results: Iterable[CheckResult]) -> dict[Outcome, int]:

@@ -1,7 +1,8 @@
 """What goes back to the sender: which records can't be used as they are, and how to mend them.
 
 What belongs here: one CSV and one HTML file a delivery under ``reports/<organisation>/``, for the eyes of that
-organisation only, since they show the values that it sent. What does not: judging records (``expectations``).
+organisation only, since they show the values that it sent, and the page ``index.html`` that lists them. What does not:
+judging records (``expectations``).
 
 The same verdict gives the same bytes. Folders have mode 0700, files 0600. A value that a spreadsheet would run as a
 formula is written with an apostrophe before it. The HTML needs nothing from elsewhere and reads on a phone.
@@ -34,6 +35,8 @@ SHOWN_IN_HTML = 1_000
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SEVERITIES = {"record": "held back", "warning": "to check"}
+_TITLES = {Status.ACCEPTED: "Accepted", Status.PAUSED: "On hold", Status.REFUSED: "Refused"}
+INDEX = "index.html"
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,32 @@ class DeliveryReport:
     findings: Sequence[Finding]
     uncounted: Sequence[str] = field(default_factory=tuple)
     """Warnings with more rows than are listed, in sentences."""
+    notes: Sequence[str] = field(default_factory=tuple)
+    """What is to be said of a delivery as a whole once it is loaded, in sentences."""
 
     @property
     def accepted_count(self) -> int:
         return self.received_count - self.held_back_count if self.status is Status.ACCEPTED else 0
+
+
+@dataclass(frozen=True)
+class IndexLine:
+    """What the list of an organisation's deliveries says of one."""
+
+    delivery_id: str
+    name: str
+    stated_at: str | None
+    status: Status
+    reasons: Sequence[str]
+    """Why it is not loaded, and what else is to be said of it as a whole."""
+    held_back_count: int
+    to_check_count: int
+
+    @property
+    def is_clean(self) -> bool:
+        """There is nothing to mend, and nothing else to say."""
+        nothing = not (self.reasons or self.held_back_count or self.to_check_count)
+        return nothing and self.status is Status.ACCEPTED
 
 
 def write_sender_reports(
@@ -86,11 +111,13 @@ def write_sender_reports(
     organisations: Mapping[str, str],
     values: Values,
     later_findings: pa.Table | None = None,
+    notes: Mapping[str, str] = {},
 ) -> list[Path]:
     """Write the reports of the deliveries that a verdict is about. Returns the HTML files.
 
     ``names``: delivery → file name as sent; ``organisations``: id → name. ``later_findings``: what the gate of the
-    loaded warehouse found in these deliveries (such as orphans); rows of other deliveries are left out.
+    loaded warehouse found in these deliveries (such as orphans); rows of other deliveries are left out. ``notes``:
+    delivery → what is to be said of it as a whole.
     """
     return [
         write_report(
@@ -102,6 +129,7 @@ def write_sender_reports(
                 organisation=organisations.get(delivery.organisation_id, delivery.organisation_id),
                 values=values,
                 later_findings=later_findings,
+                notes=[notes[delivery.delivery_id]] if delivery.delivery_id in notes else [],
             ),
         )
         for delivery in sorted(deliveries, key=lambda d: d.delivery_id)
@@ -116,6 +144,7 @@ def build_report(
     organisation: str,
     values: Values,
     later_findings: pa.Table | None = None,
+    notes: Sequence[str] = (),
 ) -> DeliveryReport:
     """Collect what is to be said about one delivery."""
     delivery_id = delivery.delivery_id
@@ -139,14 +168,21 @@ def build_report(
         held_back_count=held + orphans,
         findings=sorted((_finding(delivery_id, row, cells, values) for row in rows), key=_order),
         uncounted=tuple(_uncounted(results, rows)),
+        notes=notes,
     )
+
+
+def write_index(folder: Path, organisation: str, lines: Sequence[IndexLine]) -> Path:
+    """Write the page that lists an organisation's deliveries in the given order. Returns it."""
+    _make_private(folder)
+    page = folder / INDEX
+    _write(page, index_text(organisation, lines).encode())
+    return page
 
 
 def write_report(folder: Path, report: DeliveryReport) -> Path:
     """Write a report's two files, complete or not at all. Returns the HTML file."""
-    for made in (folder.parent, folder):
-        made.mkdir(parents=True, exist_ok=True, mode=0o700)
-        made.chmod(0o700)
+    _make_private(folder)
     _write(folder / f"{report.delivery_id}.csv", csv_bytes(report))
     page = folder / f"{report.delivery_id}.html"
     _write(page, html_text(report).encode())
@@ -156,14 +192,15 @@ def write_report(folder: Path, report: DeliveryReport) -> Path:
 def csv_bytes(report: DeliveryReport) -> bytes:
     """The findings as CSV; with a byte order mark, so that spreadsheets read names right.
 
-    Before them, why the delivery as a whole was not taken in, if it was not.
+    Before them, why the delivery as a whole was not taken in, if it was not, and what else is to be said of it.
     """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    whole = () if report.status is Status.ACCEPTED else report.reasons
-    stopped = [Finding(report.name, None, None, "", "", None, "delivery", str(report.status), why, "") for why in whole]
-    for f in (*stopped, *report.findings):
+    why = [] if report.status is Status.ACCEPTED else [(str(report.status), reason) for reason in report.reasons]
+    said = [*why, *((_SEVERITIES["warning"], note) for note in report.notes)]
+    whole = [Finding(report.name, None, None, "", "", None, "delivery", effect, text, "") for effect, text in said]
+    for f in (*whole, *report.findings):
         row = (f.file, f.line, f.row, f.record, f.column, f.value, f.rule, f.severity, f.message, f.fix)
         writer.writerow([harmless(value) if isinstance(value, str) else value for value in row])
     return text.getvalue().encode("utf-8-sig")
@@ -188,6 +225,21 @@ def html_text(report: DeliveryReport) -> str:
     ]
     body = "\n".join(part for part in parts if part)
     return document(f"{report.name}: delivery report", body, _STYLE)
+
+
+def index_text(organisation: str, lines: Sequence[IndexLine]) -> str:
+    """The list of an organisation's deliveries as a page that needs nothing but the reports beside it."""
+    clean = [line for line in lines if line.is_clean]
+    parts = [
+        f"<h1>{escape(organisation)}: your deliveries</h1>",
+        f'<p class="where">{_counted(len(lines))}, newest first</p>',
+        _index_table([line for line in lines if not line.is_clean]),
+        f'<p class="clean">{_index_clean(clean)}</p>' if clean else "",
+        "<footer><p>The reports show values as you sent them. Keep them as safe as the records themselves.</p>"
+        "</footer>",
+    ]
+    body = "\n".join(part for part in parts if part)
+    return document(f"{organisation}: deliveries", body, _STYLE)
 
 
 # Collecting ---------------------------------------------------------------------------------------------------------
@@ -262,25 +314,32 @@ def _uncounted(results: Sequence[CheckResult], rows: Sequence[Mapping[str, Any]]
 # The page -----------------------------------------------------------------------------------------------------------
 
 
-def _stated(report: DeliveryReport) -> str:
-    return f", exported {escape(report.stated_at.removesuffix(' 00:00:00'))}" if report.stated_at else ""
+def _stated(delivery: DeliveryReport | IndexLine) -> str:
+    return f", exported {_moment(delivery.stated_at)}" if delivery.stated_at else ""
+
+
+def _moment(stated_at: str | None) -> str:
+    return escape((stated_at or "").removesuffix(" 00:00:00"))
 
 
 def _verdict(report: DeliveryReport) -> str:
-    said = {
-        Status.ACCEPTED: ("Accepted", "The delivery is loaded. Records that are held back come in by themselves as "
-                          "soon as you send them mended."),
-        Status.PAUSED: ("On hold", "Nothing of this delivery is loaded yet; what you sent before stays in force. Mend "
-                        "it and send it again, or tell us that it is as it should be."),
-        Status.REFUSED: ("Refused", "Nothing of this delivery is loaded; what you sent before stays in force."),
-    }  # fmt: skip
-    title, text = said[report.status]
-    reasons = "".join(f"<li>{escape(reason[:1].upper() + reason[1:])}</li>" for reason in report.reasons)
+    text = {
+        Status.ACCEPTED: "The delivery is loaded. Records that are held back come in by themselves as soon as you send "
+                         "them mended.",
+        Status.PAUSED: "Nothing of this delivery is loaded yet; what you sent before stays in force. Mend it and send "
+                       "it again, or tell us that it is as it should be.",
+        Status.REFUSED: "Nothing of this delivery is loaded; what you sent before stays in force.",
+    }[report.status]  # fmt: skip
+    reasons = "".join(f"<li>{escape(_sentence(reason))}</li>" for reason in (*report.reasons, *report.notes))
     return (
-        f'<section class="verdict {report.status}"><h2>{title}</h2><p>{text}</p>'
+        f'<section class="verdict {report.status}"><h2>{_TITLES[report.status]}</h2><p>{text}</p>'
         + (f"<ul>{reasons}</ul>" if reasons else "")
         + "</section>"
     )
+
+
+def _sentence(reason: str) -> str:
+    return reason[:1].upper() + reason[1:]
 
 
 def _summary(report: DeliveryReport) -> str:
@@ -341,10 +400,55 @@ def _rows(report: DeliveryReport) -> str:
     return "<h2>Where it is</h2>" + html_table("Where it is", headers, body) + note
 
 
+# The list of deliveries ---------------------------------------------------------------------------------------------
+
+
+def _index_table(lines: Sequence[IndexLine]) -> str:
+    if not lines:
+        return ""
+    body = "".join(
+        html_row(
+            ("Delivery", _link(line, line.name)),
+            ("Exported", _moment(line.stated_at) or '<span class="none">not stated</span>'),
+            ("Outcome", _outcome(line)),
+            ("Held back", f"{line.held_back_count:,}"),
+            ("To check", f"{line.to_check_count:,}"),
+            ("Files", f'{_link(line, "page")} <a href="{line.delivery_id}.csv">CSV</a>'),
+        )
+        for line in lines
+    )
+    headers = ("Delivery", "Exported", "Outcome", "Held back", "To check", "Files")
+    return html_table("Deliveries", headers, body)
+
+
+def _index_clean(lines: Sequence[IndexLine]) -> str:
+    names = (f"{_link(line, line.name)}{_stated(line)}" for line in lines)
+    return f"Nothing to mend in {_counted(len(lines))}: {'; '.join(names)}."
+
+
+def _counted(count: int) -> str:
+    return "1 delivery" if count == 1 else f"{count:,} deliveries"
+
+
+def _link(line: IndexLine, text: str) -> str:
+    return f'<a href="{line.delivery_id}.html">{escape(text)}</a>'
+
+
+def _outcome(line: IndexLine) -> str:
+    title = f'<strong class="{line.status}">{_TITLES[line.status]}</strong>'
+    return " ".join([title, *(escape(_sentence(reason)) for reason in line.reasons)])
+
+
 def _shown_value(value: str | None) -> str:
     if value is None:
         return ""
     return f"<samp>{escape(value)}</samp>" if value else '<span class="none">empty</span>'
+
+
+def _make_private(folder: Path) -> None:
+    for made in (folder.parent, folder):
+        made.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made.chmod(0o700)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -363,5 +467,10 @@ _STYLE = """
 .verdict.paused{border-color:var(--hold)}.verdict.paused h2{color:var(--hold)}
 .verdict.refused{border-color:var(--bad)}.verdict.refused h2{color:var(--bad)}
 td[data-label=Rows],td[data-label=Line],td[data-label=Effect]{font-variant-numeric:tabular-nums;white-space:nowrap}
+strong.accepted{color:var(--good)}strong.paused{color:var(--hold)}strong.refused{color:var(--bad)}
+td[data-label=Exported],td[data-label="Held back"],td[data-label="To check"],td[data-label=Files]{
+font-variant-numeric:tabular-nums;white-space:nowrap}
+td[data-label=Delivery],.clean{overflow-wrap:anywhere}
+td[data-label=Delivery]{min-width:9rem}
 td[data-label=File],td[data-label=Record],td[data-label=Value]{overflow-wrap:anywhere;min-width:9rem}
 """

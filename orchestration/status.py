@@ -5,7 +5,7 @@ What belongs here: reading the state of a region for a person, without changing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.hold import BusyError, is_held
-from orchestration.quality import open_defects
+from orchestration.ledger import Ledger
+from orchestration.quality import LoneDelta, lone_deltas, open_defects
 from orchestration.region import Region
 from orchestration.release import latest, read_manifest
 from orchestration.warehouse import connect
@@ -39,15 +40,23 @@ def show(region: Region) -> RenderableType:
     for name in ("source", "kind", "last export", "loaded", "paused", "refused", "held"):
         left = name in ("source", "kind", "last export")
         table.add_column(name, justify="left" if left else "right", no_wrap=left)
+    going_on = released(region)
     with _warehouse(region) as connection:
-        known = _by_source(connection) if connection else {}
+        known = _by_source(connection, [d.delivery_id for d in going_on]) if connection else {}
+        lone = lone_deltas(connection) if connection else []
     for source in region.sources:
         loaded, last, paused_count, refused, held = known.get(source.id, (0, None, 0, 0, 0))
         table.add_row(
-            *(source.id, source.kind, str(last)[:10] if last else "not stated" if loaded else "never"),
+            *(source.id, source.kind, str(last)[:10] if last else "not stated" if source.id in known else "never"),
             *(str(n) if n else "" for n in (loaded, paused_count, refused, held)),
         )
-    return Group(table, Text(), _release_line(region))
+    parts = [*_released_lines(going_on), *map(lone_delta_line, lone)]
+    return Group(table, Text(), *([*parts, Text()] if parts else []), _release_line(region))
+
+
+def lone_delta_line(lone: LoneDelta) -> Text:
+    """A delta whose rows wait for a full export, and of whom to ask it."""
+    return Text(f"{lone.source_id}, delivery {lone.delivery_id[:12]}: {lone.sentence}")
 
 
 def show_quarantine(region: Region, organisation: str | None) -> RenderableType:
@@ -56,6 +65,9 @@ def show_quarantine(region: Region, organisation: str | None) -> RenderableType:
     parts: list[RenderableType] = [Text(f"Paused deliveries: {len(waiting)}"), *map(_line, waiting)]
     if waiting:
         parts.append(Text("  trigpoint quarantine release DELIVERY --reason '…' lets one go on"))
+    going_on = [d for d in released(region) if organisation in (None, d.organisation_id)]
+    if going_on:
+        parts += [Text(), *_released_lines(going_on)]
     refused = [d for d in _stopped(region, "refused") if organisation in (None, d.organisation_id)]
     if refused:
         parts += [Text(), Text(f"Refused deliveries: {len(refused)}"), *map(_line, refused)]
@@ -72,7 +84,14 @@ def show_quarantine(region: Region, organisation: str | None) -> RenderableType:
 
 def paused(region: Region) -> list[StoppedDelivery]:
     """Deliveries that wait for a person, by source."""
-    return _stopped(region, "paused")
+    decided = Ledger(region.state_dir).released
+    return [d for d in _stopped(region, "paused") if d.delivery_id not in decided]
+
+
+def released(region: Region) -> list[StoppedDelivery]:
+    """Deliveries that a person has released and no run has loaded yet, by source."""
+    decided = Ledger(region.state_dir).released
+    return [d for d in _stopped(region, "paused") if d.delivery_id in decided]
 
 
 def _stopped(region: Region, status: str) -> list[StoppedDelivery]:
@@ -87,21 +106,33 @@ def _stopped(region: Region, status: str) -> list[StoppedDelivery]:
     return [StoppedDelivery(*row) for row in rows]
 
 
+def _released_lines(deliveries: Sequence[StoppedDelivery]) -> list[Text]:
+    if not deliveries:
+        return []
+    return [Text(f"Released, loaded by the next run: {len(deliveries)}"), *map(_line, deliveries)]
+
+
 def _line(delivery: StoppedDelivery) -> Text:
     return Text(f"  {delivery.delivery_id[:12]}  {delivery.source_id}: {delivery.reason}")
 
 
-def _by_source(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, object, int, int, int]]:
+def _by_source(
+    connection: duckdb.DuckDBPyConnection, released_ids: Sequence[str]
+) -> dict[str, tuple[int, object, int, int, int]]:
+    """Source → loaded deliveries, export date of the last of them (of any, if none is loaded), paused ones that nobody
+    released, refused ones, rows held back."""
     rows = connection.execute(
-        """SELECT d.source_id, count(*) FILTER (WHERE status = 'loaded'), max(stated_at) FILTER (WHERE is_latest),
-                  count(*) FILTER (WHERE status = 'paused'), count(*) FILTER (WHERE status = 'refused'),
-                  coalesce(max(q.held), 0)
+        """SELECT d.source_id, count(*) FILTER (WHERE status = 'loaded'),
+                  CASE WHEN bool_or(is_latest) THEN max(stated_at) FILTER (WHERE is_latest) ELSE max(stated_at) END,
+                  count(*) FILTER (WHERE status = 'paused' AND NOT list_contains(?, delivery_id)),
+                  count(*) FILTER (WHERE status = 'refused'), coalesce(max(q.held), 0)
            FROM ops.delivery AS d
            LEFT JOIN (
                SELECT source_id, count(DISTINCT (delivery_id, table_name, file_name, row_number)) AS held
                FROM ops.quarantine WHERE status = 'open' GROUP BY source_id
            ) AS q ON q.source_id = d.source_id
-           GROUP BY d.source_id"""
+           GROUP BY d.source_id""",
+        [list(released_ids)],
     ).fetchall()
     return {row[0]: row[1:] for row in rows}
 

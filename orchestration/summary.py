@@ -16,9 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.catalogue import FOLDER, INDEX
+from orchestration.quality import lone_deltas
 from orchestration.region import Region
 from orchestration.release import LATEST, SERVED
 from orchestration.runner import RunOutcome
+from orchestration.status import lone_delta_line
 from orchestration.warehouse import connect
 
 _LOOK = "import duckdb; duckdb.connect('{path}', read_only=True).sql('from pub.pub_kpi_timeseries').show()"
@@ -38,9 +40,11 @@ def summarise(region: Region, outcome: RunOutcome) -> RenderableType:
         grid.add_row("rows held back", _held_back(connection))
         grid.add_row("checks", _checks(connection))
         grid.add_row("KPIs published", _kpis(connection))
+        lone = [lone_delta_line(delta) for delta in lone_deltas(connection)]
     grid.add_row("release", _shown(outcome.release))
     head = f"Published {outcome.release.name}" if outcome.is_new else f"Nothing changed since {outcome.release.name}"
-    return Group(Text(head, style="bold"), grid, Text(), *_next(region, outcome))
+    warned = [Text(), *lone] if lone else []
+    return Group(Text(head, style="bold"), grid, *warned, Text(), *_next(region, outcome))
 
 
 def _deliveries(connection: duckdb.DuckDBPyConnection) -> str:

@@ -32,6 +32,8 @@ from sources.identifiers import birth_dates, name_keys, national_ids, postcode_k
 from sources.spec import MASK, Role, Table
 
 KEY_VARIABLE = "TRIGPOINT_VAULT_KEY"
+LOCAL_KEY = "local.key"
+"""File of the key that is made on first use where none is stated."""
 BIRTH_DATE = "_birth_date"
 """Vault-only column: the birth date as an ISO date, for exact ages."""
 
@@ -313,19 +315,33 @@ def _joined(columns: list[pa.ChunkedArray]) -> pa.Array:
     return pc.binary_join_element_wise(*filled, "\x1f")
 
 
-def _key(directory: Path) -> bytes:
+def has_local_key(directory: Path) -> bool:
+    """Whether a vault's key comes from a file beside it that is there already; else the first run makes one.
+
+    Raises :class:`VaultError` where neither is possible: the key is too short, or lies elsewhere.
+    """
     stated = os.environ.get(KEY_VARIABLE)
     if stated is not None:
         if len(stated) < 32:
             raise VaultError(
                 f"{KEY_VARIABLE} must have at least 32 characters, such as the output of `openssl rand -hex 32`"
             )
+        return False
+    if (directory / LOCAL_KEY).exists():
+        return True
+    if (directory / "vault.duckdb").exists():
+        raise VaultError(f"set {KEY_VARIABLE}: this vault was made with a key that is not on this machine")
+    return False
+
+
+def _key(directory: Path) -> bytes:
+    is_there = has_local_key(directory)
+    stated = os.environ.get(KEY_VARIABLE)
+    if stated is not None:
         return hashlib.sha256(stated.encode()).digest()
-    path = directory / "local.key"
-    if not path.exists():
+    path = directory / LOCAL_KEY
+    if not is_there:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if (directory / "vault.duckdb").exists():
-            raise VaultError(f"set {KEY_VARIABLE}: this vault was made with a key that is not on this machine")
         # Whole or not at all: a run killed in between must not leave an empty key.
         partial = path.with_suffix(f".{os.getpid()}.part")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -52,7 +52,7 @@ _OPS_TABLES = {
     "delivery": (
         "delivery_id VARCHAR, source_id VARCHAR, kind VARCHAR, organisation_id VARCHAR, connector_version VARCHAR, "
         "format_version VARCHAR, stated_at TIMESTAMP, received_order BIGINT, regime VARCHAR, scope_from DATE, "
-        "scope_to DATE, status VARCHAR, reason VARCHAR, is_latest BOOLEAN"
+        "scope_to DATE, status VARCHAR, reason VARCHAR, is_latest BOOLEAN, is_changes_only BOOLEAN"
     ),
     "applied": (
         "source_id VARCHAR, kind VARCHAR, delivery_id VARCHAR, connector_version VARCHAR, position BIGINT, "

@@ -80,7 +80,8 @@ class Connector(Protocol):
         """Read what the delivery says of itself. Raises :class:`RefusedError` if it is not of this kind."""
 
     def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
-        """Yield the delivery's rows, in bounded memory. Raises :class:`RefusedError` if it can't be used."""
+        """Yield the delivery's rows, in bounded memory. Raises :class:`RefusedError` if it can't be used; what the
+        headers of its files show of that, before the first row."""
 
     def check_mapping(self, mapping: Mapping[str, Any]) -> list[str]:
         """Problems of the region file's ``mapping`` block for this kind, each a sentence; empty if it is fine. A

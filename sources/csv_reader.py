@@ -31,7 +31,7 @@ from sources.encodings import BOM, Utf8Source
 from sources.errors import RefusedError
 from sources.spec import Table
 
-__all__ = ["MAX_RECORD_BYTES", "read_csv", "read_header"]
+__all__ = ["MAX_RECORD_BYTES", "check_columns", "read_csv", "read_header"]
 
 MIB = 1 << 20
 
@@ -103,9 +103,11 @@ def read_header(stream: BinaryIO, *, file: str = "", delimiter: str = ",", encod
     return list(_read_header(source, _Dialect(file, _delimiter_code(delimiter), MAX_RECORD_BYTES)).names)
 
 
-def check_columns(stream: BinaryIO, *, file: str, table: Table) -> None:
+def check_columns(
+    stream: BinaryIO, *, file: str, table: Table, aliases: Mapping[str, str] = {}, delimiter: str = ","
+) -> None:
     """Refuse a file whose header :func:`read_csv` would refuse, after reading no more than its start."""
-    _match_columns(tuple(read_header(stream, file=file)), table, {}, file)
+    _match_columns(tuple(read_header(stream, file=file, delimiter=delimiter)), table, aliases, file)
 
 
 def _delimiter_code(delimiter: str) -> int:

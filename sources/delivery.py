@@ -85,6 +85,10 @@ class _Entry:
     """Its size in the archive; None for a file that is in none."""
 
 
+class EnoughError(Exception):
+    """More of a member was asked for than the beginning that :meth:`Delivery.beginning` gives."""
+
+
 class Delivery:
     """The members of a delivery, in order of their names; use as a context manager. See :func:`open_delivery`."""
 
@@ -101,6 +105,8 @@ class Delivery:
         self.ignored = tuple(sorted(ignored, key=lambda i: i.name))
         self._entries = dict(sorted(entries.items()))
         self._close = close
+        self._most: int | None = None
+        """Bytes of each member that may be read; None: all."""
         self.members = tuple(Member(name, entry.size) for name, entry in self._entries.items())
 
     def __enter__(self) -> Delivery:
@@ -114,11 +120,18 @@ class Delivery:
     def close(self) -> None:
         self._close()
 
+    def beginning(self, max_bytes: int) -> Delivery:
+        """The same delivery for a first look: reading on behind about so many bytes of a member raises
+        :class:`EnoughError`. What is refused before that is refused of the whole, too."""
+        begun = Delivery(self.name, self._entries, self.ignored, self.limits, self._close)
+        begun._most = max_bytes
+        return begun
+
     def open(self, name: str) -> BinaryIO:
         """Stream one member. It can be rewound (at the price of reading again). A damaged archive, or content of a size
         other than stated, raises :class:`RefusedError` where it shows."""
         entry = self._entries[name]
-        return cast(BinaryIO, io.BufferedReader(_GuardedStream(name, entry), buffer_size=_CHUNK))
+        return cast(BinaryIO, io.BufferedReader(_GuardedStream(name, entry, self._most), buffer_size=_CHUNK))
 
     def folder_of(self, name: str) -> str:
         """Name of the folder that holds a member as it was sent, also where all members share it; empty if none."""
@@ -493,8 +506,9 @@ def _check_directory_size(container: str, stream: BinaryIO, limits: Limits) -> N
 class _GuardedStream(io.RawIOBase):
     """A member's bytes, counted as they really come, whatever the directory of the archive promised."""
 
-    def __init__(self, name: str, entry: _Entry):
+    def __init__(self, name: str, entry: _Entry, most: int | None):
         self._name, self._entry, self._count = name, entry, 0
+        self._most = entry.size if most is None else most
         with self._translated():
             self._source = entry.open()
 
@@ -513,6 +527,8 @@ class _GuardedStream(io.RawIOBase):
         return self._count
 
     def readinto(self, target: Any) -> int:
+        if self._most <= self._count < self._entry.size:
+            raise EnoughError(self._name)
         with self._translated():
             data = self._source.read(len(target))
         self._count += len(data)

@@ -160,5 +160,7 @@ class DeliveryFacts:
     """For ``full``: inclusive ISO dates that this delivery speaks for; None: unbounded."""
     absent_tables: tuple[str, ...] = ()
     """For ``full``: tables that the delivery does not have at all; it says nothing about their rows."""
+    is_changes_only: bool = False
+    """The sender says that it holds only what changed, so that it needs a full delivery before it."""
     details: dict[str, str] = field(default_factory=dict)
     """Anything else worth showing to an engineer (software name, export id, …); no identifiers."""

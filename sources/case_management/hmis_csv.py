@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -33,6 +34,7 @@ from sources.spec import Column, DeliveryFacts, PersonIdentity, Regime, Role, Sp
 
 SPEC_FILE = Path(__file__).with_name("hmis_csv_spec.yml")
 
+_DELTA_REFRESH = "1"
 _FULL_REFRESH = "2"
 _UPDATED_IN_PERIOD = "1"
 _HEADER_MARKS = (
@@ -126,7 +128,7 @@ class HmisCsv:
 
     kind = "hmis_csv"
     domain = "case_management"
-    version = "1"
+    version = "2"
     title = "HMIS CSV export (FY2020, FY2022, FY2024)"
 
     @property
@@ -141,12 +143,13 @@ class HmisCsv:
 
     def inspect(self, delivery: Delivery, mapping: Mapping[str, Any]) -> DeliveryFacts:
         members = _members(delivery)
-        _require_files(members)
+        if not {"client", "project"} <= members.keys():
+            # Their headers and rows are part of what the delivery says of itself; what else lacks, reading tells.
+            _require_files(members)
         export = _export(delivery, members["export"])
         version = _format(delivery, members, export.get("CSVVersion"), mapping.get("format"))
         regime = _regime(export)
         full = regime is Regime.FULL
-        _require_columns(delivery, members)
         return DeliveryFacts(
             format_version=version,
             stated_at=_timestamp(export, "ExportDate", members["export"]),
@@ -156,10 +159,13 @@ class HmisCsv:
             scope_to=_timestamp(export, "ExportEndDate", members["export"])[:10] if full else None,
             absent_tables=tuple(name for name in hmis_files() if name not in members),
             details=_details(delivery, members, export),
+            is_changes_only=_is_changes_only(export),
         )
 
     def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
         members = _members(delivery)
+        _require_files(members)
+        _require_columns(delivery, members)
         for name, file in hmis_files().items():
             if name in members:
                 with delivery.open(members[name]) as stream:
@@ -203,7 +209,7 @@ def _require_files(members: Mapping[str, str]) -> None:
 
 
 def _require_columns(delivery: Delivery, members: Mapping[str, str]) -> None:
-    """Before anything is read: an export of gigabytes may lack a column in its last file."""
+    """Before any row is read: an export of gigabytes may lack a column in its last file."""
     for name, member in members.items():
         with delivery.open(member) as stream:
             check_columns(stream, file=member, table=hmis_files()[name].table)
@@ -274,6 +280,10 @@ def _regime(export: Mapping[str, str]) -> Regime:
     return Regime.FULL if full else Regime.DELTA
 
 
+def _is_changes_only(export: Mapping[str, str]) -> bool:
+    return export.get("ExportDirective") == _DELTA_REFRESH or export.get("ExportPeriodType") == _UPDATED_IN_PERIOD
+
+
 def _timestamp(export: Mapping[str, str], column: str, member: str) -> str:
     """ISO text of a date of ``Export.csv``, which may be ISO or m/d/yyyy, with or without a time."""
     value = export.get(column, "")
@@ -295,8 +305,10 @@ def _timestamp(export: Mapping[str, str], column: str, member: str) -> str:
 
 
 def _project_ids(delivery: Delivery, member: str) -> tuple[str, ...]:
+    """The projects that the delivery speaks for; none where their file can't be used, for which :meth:`HmisCsv.read`
+    refuses the delivery when its date is known."""
     found: set[str] = set()
-    with delivery.open(member) as stream:
+    with delivery.open(member) as stream, suppress(RefusedError):
         for item in read_csv(stream, file=member, table=hmis_files()["project"].table):
             if isinstance(item, Batch):
                 found.update(value for value in item.rows["ProjectID"].to_pylist() if value)

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -32,7 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sources.connector import Batch, Reject
-from sources.csv_reader import read_csv, read_header
+from sources.csv_reader import check_columns, read_csv, read_header
 from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.management._entities import Entity, Kind, entities
@@ -111,6 +112,8 @@ class SheetConnector:
         found, _ = _tables_of(delivery, parse_mapping(mapping))
         books: dict[str, Workbook] = {}
         for table in found:
+            _check_header(delivery, table, books)
+        for table in found:
             batches = _csv_batches(delivery, table) if table.sheet is None else _sheet_batches(delivery, table, books)
             for item in batches:
                 yield from [item] if isinstance(item, Reject) else _finished(item, table)
@@ -164,17 +167,30 @@ def _workbook(delivery: Delivery, member: str, books: dict[str, Workbook]) -> Wo
 # --- rows as they stand --------------------------------------------------------------------------------------------
 
 
+def _check_header(delivery: Delivery, found: Found, books: dict[str, Workbook]) -> None:
+    """Refuse a table for what its header shows."""
+    if found.sheet is not None:
+        _header(list(islice(_workbook(delivery, found.member, books).rows(found.sheet), _HEADER_WITHIN)), found)
+        return
+    delimiter = found.mapping.delimiter
+    with delivery.open(found.member) as stream:
+        aliases = _aliases(read_header(stream, file=found.member, delimiter=delimiter), found)
+    with delivery.open(found.member) as stream:
+        check_columns(stream, file=found.file, table=found.table, aliases=aliases, delimiter=delimiter)
+
+
 def _csv_batches(delivery: Delivery, found: Found) -> Iterator[Batch | Reject]:
     with delivery.open(found.member) as stream:
-        header = read_header(stream, file=found.member, delimiter=found.mapping.delimiter)
-    aliases = _aliases(header, found)
-    with delivery.open(found.member) as stream:
         yield from read_csv(
-            stream, file=found.file, table=found.table, aliases=aliases, delimiter=found.mapping.delimiter
+            stream,
+            file=found.file,
+            table=found.table,
+            aliases=found.mapping.columns,
+            delimiter=found.mapping.delimiter,
         )
 
 
-def _aliases(header: Sequence[str], found: Found) -> dict[str, str]:
+def _aliases(header: Sequence[str], found: Found) -> Mapping[str, str]:
     """The mapping's headers; one that it names and the file lacks is refused, if the entity needs the column."""
     present = {_folded(name) for name in header}
     needed = {column.name for column in found.table.columns if column.required}
@@ -191,7 +207,7 @@ def _aliases(header: Sequence[str], found: Found) -> dict[str, str]:
             file=found.file,
             line=1,
         )
-    return dict(found.mapping.columns)
+    return found.mapping.columns
 
 
 def _sheet_batches(delivery: Delivery, found: Found, books: dict[str, Workbook]) -> Iterator[Batch]:

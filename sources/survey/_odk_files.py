@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sources.connector import Reject
-from sources.csv_reader import read_csv, read_header
+from sources.csv_reader import check_columns, read_csv, read_header
 from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.json_reader import read_records
@@ -293,6 +293,16 @@ def _form_code(
     )
 
 
+def check_start(delivery: Delivery, file: TableFile) -> None:
+    """Refuse a file whose start can't be read as what it is, after reading no more than that."""
+    with delivery.open(file.name) as stream:
+        if file.format == "json":
+            next(read_records(stream, file=file.name, key="value"), None)
+        else:
+            _, table, aliases = _csv_table(file)
+            check_columns(stream, file=file.name, table=table, aliases=aliases)
+
+
 # --- OData JSON --------------------------------------------------------------------------------------------------
 
 
@@ -460,9 +470,7 @@ def _with_metadata(chunk: Chunk) -> Chunk:
 
 def read_csv_table(delivery: Delivery, file: TableFile, definition: Definition | None) -> Iterator[Chunk | Reject]:
     """The records of a CSV table in runs."""
-    names = [f"column #{position}" for position in range(len(file.header))]
-    table = Table("answer" if _is_repeat(file) else "response", tuple(Column(name) for name in names), key=())
-    aliases = dict(zip(file.header, names, strict=True))
+    names, table, aliases = _csv_table(file)
     with delivery.open(file.name) as stream:
         for item in read_csv(stream, file=file.name, table=table, aliases=aliases):
             if isinstance(item, Reject):
@@ -471,6 +479,13 @@ def read_csv_table(delivery: Delivery, file: TableFile, definition: Definition |
             rows = item.rows.combine_chunks()
             for part in slices(rows.num_rows, len(names)):
                 yield _csv_chunk(rows.slice(part.start, part.stop - part.start), file, names, definition)
+
+
+def _csv_table(file: TableFile) -> tuple[list[str], Table, dict[str, str]]:
+    """A CSV table as it is read: names for its columns, the table of them, and header → name."""
+    names = [f"column #{position}" for position in range(len(file.header))]
+    table = Table("answer" if _is_repeat(file) else "response", tuple(Column(name) for name in names), key=())
+    return names, table, dict(zip(file.header, names, strict=True))
 
 
 def _csv_chunk(rows: pa.Table, file: TableFile, names: Sequence[str], definition: Definition | None) -> Chunk:

@@ -44,7 +44,15 @@ from sources.survey._long import (
     without_codes,
     workspace,
 )
-from sources.survey._odk_files import Chunk, FormFiles, TableFile, forms_of, read_csv_table, read_json_table
+from sources.survey._odk_files import (
+    Chunk,
+    FormFiles,
+    TableFile,
+    check_start,
+    forms_of,
+    read_csv_table,
+    read_json_table,
+)
 from sources.survey._privacy import Privacy, privacy_of
 from sources.survey.mapping import FormMapping, check_survey_mapping, parse_mapping
 
@@ -131,9 +139,13 @@ class OdkConnector:
 
     def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
         survey, numbering = parse_mapping(mapping), Numbering()
+        forms = forms_of(delivery, survey)
+        for files in forms:
+            for file in (files.main, *files.repeats):
+                check_start(delivery, file)
         with workspace() as space:
             places, seen = _Places(space), Seen(space)
-            for files in forms_of(delivery, survey):
+            for files in forms:
                 form = survey.form(files.form_code)
                 yield from _FormReader(delivery, files, form, survey.missing_codes, numbering, places, seen).read()
 

@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sources.connector import Batch, Reject
-from sources.csv_reader import read_csv, read_header
+from sources.csv_reader import check_columns, read_csv, read_header
 from sources.delivery import Delivery
 from sources.errors import RefusedError
 from sources.spec import Column, DeliveryFacts, Regime, Role, Table
@@ -248,6 +248,8 @@ class RedcapConnector:
 
     def read(self, delivery: Delivery, facts: DeliveryFacts, mapping: Mapping[str, Any]) -> Iterator[Batch | Reject]:
         project, survey, numbering = _project(delivery), parse_mapping(mapping), Numbering()
+        for file in project.data:
+            _check_header(delivery, file)
         yield _form_batch(project, _labels(delivery, project))
         yield from _event_batches(delivery, project, numbering)
         with workspace() as space:
@@ -514,6 +516,22 @@ def _event_batches(delivery: Delivery, project: Project, numbering: Numbering) -
         )
 
 
+def _record_table(file: DataFile) -> tuple[list[str], Table, dict[str, str]]:
+    """A data file as it is read: names for its columns, the table of them, and header → name."""
+    names = [f"column #{position}" for position in range(len(file.header))]
+    return (
+        names,
+        Table("record", tuple(Column(name) for name in names), key=()),
+        dict(zip(file.header, names, strict=True)),
+    )
+
+
+def _check_header(delivery: Delivery, file: DataFile) -> None:
+    _, table, aliases = _record_table(file)
+    with delivery.open(file.name) as stream:
+        check_columns(stream, file=file.name, table=table, aliases=aliases, delimiter=file.delimiter)
+
+
 class _DataReader:
     """Turns one data file into landing rows."""
 
@@ -530,14 +548,12 @@ class _DataReader:
         self._numbering, self._seen = numbering, seen
         self._layout = _layout(file, project, survey)
         self._positions = {name.casefold(): position for position, name in enumerate(file.header)}
-        self._names = [f"column #{position}" for position in range(len(file.header))]
-        self._table = Table("record", tuple(Column(name) for name in self._names), key=())
+        self._names, self._table, self._aliases = _record_table(file)
 
     def read(self) -> Iterator[Batch | Reject]:
-        aliases = dict(zip(self._file.header, self._names, strict=True))
         with self._delivery.open(self._file.name) as stream:
             for item in read_csv(
-                stream, file=self._file.name, table=self._table, aliases=aliases, delimiter=self._file.delimiter
+                stream, file=self._file.name, table=self._table, aliases=self._aliases, delimiter=self._file.delimiter
             ):
                 if isinstance(item, Reject):
                     yield item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from orchestration.progress import Progress
 from orchestration.region import Region, load_region
 from orchestration.release import latest, read_manifest
 from orchestration.runner import run_main
-from orchestration.status import paused
+from orchestration.status import paused, released
 from orchestration.summary import summarise
 from orchestration.warehouse import connect
 from tests.flow.conftest import Run
@@ -64,6 +65,39 @@ def test_status_names_every_source_and_the_release(undisturbed: Run) -> None:
     assert said.exit_code == 0
     assert all(source.id in said.output for source in undisturbed.region.sources)
     assert f"Latest release {undisturbed.outcome.release.name}, internal" in said.output
+
+
+def test_a_source_of_which_all_was_refused_is_shown_with_the_date_that_it_states(after: Region) -> None:
+    with connect(after.warehouse_path) as connection:
+        connection.execute("CREATE TABLE ops.kept AS FROM ops.delivery")
+        connection.execute(
+            "UPDATE ops.delivery SET status = 'refused', is_latest = false, stated_at = '2031-05-06' "
+            "WHERE source_id = 'harbour_hmis'"
+        )
+    said = ask(after, "status")
+    with connect(after.warehouse_path) as connection:
+        connection.execute("DELETE FROM ops.delivery")
+        connection.execute("INSERT INTO ops.delivery FROM ops.kept")
+        connection.execute("DROP TABLE ops.kept")
+    (line,) = [line for line in said.output.splitlines() if line.startswith("harbour_hmis ")]
+    assert line.split()[2:4] == ["2031-05-06", "2"]
+
+
+def test_every_organisation_has_a_list_of_its_deliveries_that_agrees_with_the_reports(undisturbed: Run) -> None:
+    """Held back and to check, as the pages that the list leads to say."""
+    listed = 0
+    for index in sorted(undisturbed.region.reports_dir.glob("*/index.html")):
+        text = index.read_text(encoding="utf-8")
+        pages = {path.stem: path.read_text(encoding="utf-8") for path in index.parent.glob("*.html") if path != index}
+        assert set(re.findall(r'href="(\w+)\.html"', text)) == set(pages)
+        for row in re.findall(r"<tr role=\"row\"><td.*?</tr>", text):
+            delivery = re.search(r'href="(\w+)\.html"', row)
+            assert delivery is not None
+            counts = re.findall(r'data-label="(?:Held back|To check)"><span>([\d,]+)<', row)
+            said = re.findall(r"<dd>([\d,]+)</dd>", pages[delivery[1]])
+            assert counts == (said[2:] or ["0", "0"])
+            listed += 1
+    assert listed > 20
 
 
 def test_while_a_run_is_under_way_status_says_so(after: Region) -> None:
@@ -170,6 +204,12 @@ def test_a_person_releases_a_paused_delivery_and_it_is_loaded(after: Region) -> 
     kind = after.source(first.source_id).kind
     said = ask(after, "quarantine", "release", first.delivery_id[:12], "--reason", "They closed a project.")
     assert said.exit_code == 0, said.output
+    assert paused(after) == others and released(after) == [first]
+    for command in (("quarantine", "list"), ("status",)):
+        told = ask(after, *command).output
+        assert f"Released, loaded by the next run: 1\n  {first.delivery_id[:12]}  {first.source_id}: " in told
+    again = ask(after, "quarantine", "release", first.delivery_id[:12], "--reason", "They closed a project.")
+    assert (again.exit_code, "is released already" in again.output) == (2, True)
     pipeline = Pipeline(after, Progress(after.state_dir / "progress.jsonl"))
     pipeline.load(kind)
     pipeline.write_context()
@@ -177,7 +217,7 @@ def test_a_person_releases_a_paused_delivery_and_it_is_loaded(after: Region) -> 
     with connect(after.warehouse_path, read_only=True) as connection:
         status = dict(connection.execute("SELECT delivery_id, status FROM ops.delivery").fetchall())
     assert status[first.delivery_id] == "loaded"
-    assert paused(after) == others
+    assert paused(after) == others and released(after) == []
 
 
 def test_a_paused_delivery_is_judged_again_by_the_limits_that_it_is_given(after: Region) -> None:

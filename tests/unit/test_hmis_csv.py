@@ -307,9 +307,21 @@ def test_two_exports_in_one_delivery_are_refused(tmp_path: Path) -> None:
 def test_a_file_without_a_column_that_everything_hangs_on_is_refused(tmp_path: Path) -> None:
     path = write_export(tmp_path)
     (path / "Enrollment.csv").write_text("EnrollmentID,PersonalID,ProjectID\ne1,c1,p1\n")
-    with open_delivery(path) as delivery, pytest.raises(RefusedError) as caught:
-        CONNECTOR.inspect(delivery, {})
+    with open_delivery(path) as delivery:
+        facts = CONNECTOR.inspect(delivery, {})
+        with pytest.raises(RefusedError) as caught:
+            next(CONNECTOR.read(delivery, facts, {}))
     assert (caught.value.rule, caught.value.file) == ("missing_column", "Enrollment.csv")
+
+
+@pytest.mark.parametrize(
+    ("directive", "period_type", "expected"), [("1", "3", True), ("2", "1", True), ("2", "3", False), ("3", "3", False)]
+)
+def test_a_delta_says_that_it_holds_changes_only(
+    tmp_path: Path, directive: str, period_type: str, expected: bool
+) -> None:
+    path = write_export(tmp_path, ExportDirective=directive, ExportPeriodType=period_type)
+    assert inspect(path).is_changes_only is expected
 
 
 # --- rows --------------------------------------------------------------------------------------------------------

@@ -98,6 +98,24 @@ def test_what_becomes_readable_is_looked_at_again(tmp_path: Path, monkeypatch: p
     assert fingerprint_of(path) != before
 
 
+def test_an_export_that_lacks_a_file_is_refused_with_its_date(tmp_path: Path, vault: Vault) -> None:
+    (an_export(tmp_path / "d" / "export") / "Enrollment.csv").unlink()
+    found = landed(a_region(tmp_path), vault)
+    assert found.refusal is not None and found.refusal.message == "the export lacks Enrollment.csv"
+    assert found.stated_at == "2024-04-02 00:00:00"
+
+
+@pytest.mark.parametrize(("file", "column"), [("Enrollment.csv", "EntryDate"), ("Project.csv", "ProjectID")])
+def test_an_export_that_lacks_a_column_is_refused_with_its_date(
+    tmp_path: Path, vault: Vault, file: str, column: str
+) -> None:
+    path = an_export(tmp_path / "d" / "export") / file
+    path.write_text(path.read_text(encoding="utf-8").replace(column, "Other", 1), encoding="utf-8")
+    found = landed(a_region(tmp_path), vault)
+    assert found.refusal is not None and (found.refusal.rule, found.refusal.file) == ("missing_column", file)
+    assert (found.stated_at, sum(found.rows.values())) == ("2024-04-02 00:00:00", 0)
+
+
 def test_a_raised_limit_lets_a_refused_delivery_in(tmp_path: Path, vault: Vault) -> None:
     """As the refusal tells its reader to do; the delivery need not be sent again."""
     an_export(tmp_path / "d" / "export")

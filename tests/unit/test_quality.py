@@ -257,3 +257,37 @@ def test_open_defects_are_counted_by_what_is_wrong(connection: duckdb.DuckDBPyCo
 def test_every_outcome_is_counted() -> None:
     counts = quality.outcome_counts([result("d1", 1), result("d2", 0, Outcome.PASS), result("d3", 2)])
     assert counts == {Outcome.PASS: 1, Outcome.FAIL: 2, Outcome.ERROR: 0, Outcome.NOT_APPLICABLE: 0}
+
+
+def waiting(delivery: str, *rules: str) -> list[dict[str, Any]]:
+    """One row for each rule."""
+    return [finding(delivery, f"{delivery}-{n}", row=n, rule=rule) for n, rule in enumerate(rules, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("before", "rules", "expected"),
+    [
+        ([], ["orphan_record", "held_with_parent", "unknown_service"], 2),
+        ([("d0", "delta")], ["orphan_record"], 1),
+        ([("d0", "full")], ["orphan_record"], None),
+        ([], ["held_with_parent"], None),
+        ([], ["unknown_service"], None),
+    ],
+)
+def test_a_delta_whose_rows_wait_for_a_full_export_is_told(
+    connection: duckdb.DuckDBPyConnection, before: list[tuple[str, str]], rules: list[str], expected: int | None
+) -> None:
+    """A parent that is held back itself is no reason to ask for a full export."""
+    deliveries(connection, *before, ("d1", "delta"), ("d2", "full"))
+    connection.execute("UPDATE ops.delivery SET is_changes_only = (regime = 'delta')")
+    quality.store_warehouse(connection, WarehouseVerdict([], table(waiting("d1", *rules)), table([])))
+    found = quality.lone_deltas(connection)
+    assert [(lone.delivery_id, lone.waiting_count) for lone in found] == ([("d1", expected)] if expected else [])
+    assert all("no full export came before it" in lone.sentence for lone in found)
+
+
+def test_a_delivery_that_is_not_said_to_be_a_delta_is_no_lone_one(connection: duckdb.DuckDBPyConnection) -> None:
+    deliveries(connection, ("d1", "delta"))
+    connection.execute("UPDATE ops.delivery SET is_changes_only = false")
+    quality.store_warehouse(connection, WarehouseVerdict([], table(waiting("d1", "orphan_record")), table([])))
+    assert quality.lone_deltas(connection) == []

@@ -18,7 +18,17 @@ from hypothesis import strategies as st
 
 from expectations.results import FINDING_SCHEMA, LandedDelivery, LandingVerdict, Status
 from orchestration import sender_report
-from orchestration.sender_report import DeliveryReport, Finding, csv_bytes, harmless, html_text, write_sender_reports
+from orchestration.sender_report import (
+    DeliveryReport,
+    Finding,
+    IndexLine,
+    csv_bytes,
+    harmless,
+    html_text,
+    index_text,
+    write_index,
+    write_sender_reports,
+)
 from sources.spec import MASK
 from tests.landing_files import CLIENT, EXIT, landed
 
@@ -231,6 +241,52 @@ def test_a_long_list_is_cut_in_the_page_only(monkeypatch: pytest.MonkeyPatch) ->
     report = DeliveryReport("d1", "n", "o", "s", None, Status.ACCEPTED, [], 10, 10, found)
     assert "7 more are in the CSV file beside this page." in html_text(report)
     assert len(csv_bytes(report).splitlines()) == 11
+
+
+def test_what_is_said_of_the_whole_is_on_the_page_and_in_the_csv(tmp_path: Path, delivery: LandedDelivery) -> None:
+    page = write(tmp_path / "reports", verdict_of(delivery), delivery, notes={"d1": "no full export came before it."})
+    assert "No full export came before it." in _Text(page.read_text()).seen
+    first = listed(page)[0]
+    assert (first["file"], first["severity"]) == ("export & more.zip", "to check")
+    assert first["message"] == "no full export came before it."
+
+
+LINES = [
+    IndexLine("d4", "new & big.zip", "2025-03-01 03:00:00", Status.PAUSED, ["the rows are fewer."], 7, 2),
+    IndexLine("d3", "clean.zip", "2025-02-01 00:00:00", Status.ACCEPTED, [], 0, 0),
+    IndexLine("d2", "bad.zip", None, Status.REFUSED, ["<b>no zip."], 0, 0),
+    IndexLine("d1", "old.zip", "2025-01-01 00:00:00", Status.ACCEPTED, [], 1, 1234),
+]
+
+
+def test_the_list_of_deliveries_has_what_is_to_be_done_in_order_and_the_rest_in_a_line(tmp_path: Path) -> None:
+    path = write_index(tmp_path / "reports" / "harbour", "Harbour <Housing>", LINES)
+    assert path == tmp_path / "reports" / "harbour" / "index.html"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    page = _Text(path.read_text())
+    text = " ".join(page.seen)
+    assert "Harbour <Housing>: your deliveries 4 deliveries, newest first" in text
+    assert (
+        "new & big.zip 2025-03-01 03:00:00 On hold The rows are fewer. 7 2 page CSV "
+        "bad.zip not stated Refused <b>no zip. 0 0 page CSV "
+        "old.zip 2025-01-01 Accepted 1 1,234 page CSV "
+        "Nothing to mend in 1 delivery: clean.zip , exported 2025-02-01."
+    ) in text
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    assert links == [f"{d}.{kind}" for d in ("d4", "d2", "d1") for kind in ("html", "html", "csv")] + ["d3.html"]
+
+
+def test_the_list_of_deliveries_runs_nothing_and_leads_nowhere_else() -> None:
+    text = index_text("Harbour", LINES)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert not {"script", "link", "img", "iframe", "object", "form"} & {tag for tag, _ in _Text(text).tags}
+    assert text == index_text("Harbour", LINES)
+
+
+def test_where_nothing_is_to_be_mended_the_list_is_a_line() -> None:
+    page = _Text(index_text("Harbour", [LINES[1]]))
+    assert "table" not in {tag for tag, _ in page.tags}
+    assert "Nothing to mend in 1 delivery: clean.zip , exported 2025-02-01." in " ".join(page.seen)
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1", "-1200", "@sum", "\t=1", "\r=1", " =1", "\n=1"])
