@@ -23,6 +23,7 @@ from orchestration.kpi_member import belongs, person_column
 from orchestration.region import Region
 from orchestration.warehouse import connect
 
+
 @dataclass
 class Verdict:
     """What the checks of one KPI version came to."""

@@ -1,7 +1,8 @@
-"""Which members make a figure: the one rule by which `trigpoint explain` finds them and `trigpoint kpi test` adds them up.
+"""Which members make a figure: one rule, by which `trigpoint explain` finds them and `trigpoint kpi test` adds them up.
 
-What belongs here: conditions over members (``fct_kpi_member``) and figures, as SQL. What does not: what a member adds to
-a figure (``dbt_project/macros/kpi/members.sql``), reading releases (``explain``) and comparing (``kpi_check``).
+What belongs here: conditions over members (``fct_kpi_member``) and figures, as SQL. What does not: what a member adds
+to a figure (``dbt_project/macros/kpi/members.sql``), reading releases (``explain_release``), comparing
+(``kpi_check``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _WITHIN_ONE_SENDER = ("organisation", "service", "source")
 
 
 def person_column(level: str) -> str:
-    """What of a member is one person at a level: within one organisation its sender's count, else the matched person."""
+    """What of a member is one person at a level: within one organisation as its sender counts, else as matched."""
     return "source_person_key" if level in _WITHIN_ONE_SENDER else "person_key"
 
 
@@ -53,9 +54,7 @@ def belongs(level: str, slice_code: str, base_slice: str, statistic: str, *, is_
         )
     elif is_stock:
         # A stock is that of the last month of its period, or of the as-of date.
-        conditions.append(
-            "date_trunc('month', m.anchor_on) = date_trunc('month', least(f.period_end_on, f.as_of))"
-        )
+        conditions.append("date_trunc('month', m.anchor_on) = date_trunc('month', least(f.period_end_on, f.as_of))")
     else:
         conditions.append("m.anchor_on BETWEEN f.period_start_on AND f.period_end_on")
     return " AND ".join(conditions)
