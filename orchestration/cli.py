@@ -263,19 +263,28 @@ def explain(
         str, typer.Option(help="2025-01 (month), 2025-Q1, FY2024 (starts in 2024), R12-2025-01 (12 months).")
     ],
     organisation: Annotated[str | None, typer.Option(help="Organisation id; default: the whole region.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(help="LEVEL:KEY or LEVEL:NAME, such as service_type:counselling or award:Night shelter."),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="What the figure is broken down by, such as sex; see --of.")] = None,
+    of: Annotated[
+        str | None, typer.Option(help="Which group, currency, instrument or the like of a figure broken down.")
+    ] = None,
+    compared: Annotated[str | None, typer.Option(help="KPI whose groups are compared, for EQ-01.")] = None,
     release: Annotated[str | None, typer.Option(help="Release id; default: the latest.")] = None,
     members: Annotated[int, typer.Option(min=0, help="How many members to list.")] = 10,
-    of: Annotated[
-        str | None, typer.Option(help="Currency, instrument or the like, of a KPI always broken down.")
-    ] = None,
 ) -> None:
     """Explain one published figure: its definition, its value, and who was counted, down to file and line."""
-    from orchestration.explain import ExplainError, explain_figure
+    from orchestration.explain import ExplainError, Question, find_figure
+    from orchestration.explain_terminal import show_figure
 
+    question = Question(kpi, period, organisation=organisation, at=at, by=by, of=of, compared=compared, release=release)
     try:
-        out.print(explain_figure(region_at(region), kpi, period, organisation, release, members, of))
+        folder, figure = find_figure(region_at(region), question)
     except ExplainError as error:
         raise fail(str(error), 5) from None
+    out.print(show_figure(folder, figure, members))
 
 
 def kpi_catalogue() -> list[dict[str, Any]]:

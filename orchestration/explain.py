@@ -1,52 +1,58 @@
-"""`trigpoint explain`: one published figure, its definition, and who was counted, down to file and line.
+"""`trigpoint explain`: which published figure is meant, and what stands behind it.
 
-What belongs here: reading a release and its frozen members. What does not: computing anything: what is shown is what
-was published, and the members are those that the release counted.
+What belongs here: from what was asked to a figure, or to an error that says what there is. What does not: reading
+tables and members (``explain_release``), showing what was found (``explain_terminal``), and computing anything: what is
+shown is what was published, and the members are those that the release counted.
 """
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import duckdb
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
+from orchestration.explain_release import (
+    GAP,
+    REACH,
+    ExplainError,
+    Figure,
+    Part,
+    Period,
+    ReleaseReader,
+    Row,
+)
+from orchestration.kpi_member import person_column
 from orchestration.region import Region
-from orchestration.release import SERVED, latest, read_manifest
+from orchestration.release import SERVED, latest
 
+_REACH_KPI = "AV-05"
+"""Whose figures pub_equity_reach holds against a population."""
 
-class ExplainError(Exception):
-    """The figure can't be explained; the message says why and what would work."""
-
-
-@dataclass(frozen=True)
-class Period:
-    """A period as named on the command line."""
-
-    type_code: str
-    first_start_on: date
-    last_start_on: date
-    """Of financial years and quarters, several can be meant: organisations and KPIs have calendars of their own."""
+_LISTED = 20
+"""How many names an error lists."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A published figure with its definition and what stands behind it."""
+class Question:
+    """A figure as asked for on the command line."""
 
-    definition: dict[str, Any]
-    value: dict[str, Any]
-    members: list[dict[str, Any]] | None
-    """None where they are not to be read."""
-    refusal: str | None
-    """Why the members are not shown."""
+    kpi: str
+    period: str
+    organisation: str | None = None
+    at: str | None = None
+    """``level:key`` or ``level:name``; neither this nor an organisation: the region."""
+    by: str | None = None
+    """What the figure is broken down by, such as sex."""
+    of: str | None = None
+    """Which value of that."""
+    compared: str | None = None
+    """Of an equity gap or a reach: the KPI whose groups are compared."""
+    release: str | None = None
 
 
 def parse_period(text: str) -> Period:
@@ -68,95 +74,27 @@ def parse_period(text: str) -> Period:
     raise ExplainError(f"{text}: not a period; write 2025-01, 2025-Q1, FY2024 or R12-2025-01")
 
 
-def find_figure(
-    region: Region,
-    kpi: str,
-    period: str,
-    organisation: str | None = None,
-    release_id: str | None = None,
-    slice_value: str | None = None,
-) -> tuple[Path, Figure]:
-    """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`.
-
-    ``slice_value``: which of several figures, for KPIs that are only published by a slice, such as currency.
-    """
-    folder = _release(region, release_id)
-    if organisation is not None and organisation not in region.organisations:
-        raise ExplainError(f"no organisation '{organisation}'; known: {', '.join(sorted(region.organisations))}")
-    wanted = parse_period(period)
-    level, key = ("organisation", organisation) if organisation else ("region", region.id)
+def find_figure(region: Region, question: Question) -> tuple[Path, Figure]:
+    """Look a figure up in a release. Returns the release's folder and the figure. Raises :class:`ExplainError`."""
+    folder = _release(region, question.release)
+    wanted = parse_period(question.period)
     with duckdb.connect(str(folder / SERVED), read_only=True) as served:
-        definition = _one(served, "SELECT * FROM pub.pub_kpi_catalogue WHERE kpi_id = ? ORDER BY version DESC", [kpi])
-        if definition is None:
-            known = [row[0] for row in served.execute("SELECT kpi_id FROM pub.pub_kpi_catalogue ORDER BY 1").fetchall()]
-            raise ExplainError(f"no KPI '{kpi}' in {folder.name}; published: {', '.join(known)}")
-        values = _all(
-            served,
-            "SELECT * FROM pub.pub_kpi_timeseries WHERE kpi_id = ? AND level_code = ? AND level_key = ? "
-            "AND slice_code = ? AND period_type_code = ? AND period_start_on BETWEEN ? AND ? "
-            "ORDER BY version DESC, period_start_on, slice_value",
-            [
-                *(kpi, level, key, definition["base_slice_code"]),
-                *(wanted.type_code, wanted.first_start_on, wanted.last_start_on),
-            ],
-        )
-    if not values and definition["figures_table"] != "pub_kpi_timeseries":
-        raise ExplainError(
-            f"{kpi} compares groups of people; its figures are in pub.{definition['figures_table']} of served.duckdb"
-        )
-    if not values:
-        raise ExplainError(
-            f"{kpi} is not published for {level} {key} and {wanted.type_code} {period} in {folder.name}; it has the "
-            f"levels {definition['levels']} and the periods {definition['periods']}"
-        )
-    value = _of_slice(definition, values, slice_value)
-    members, refusal = _members(region, folder.name, definition, organisation, value)
-    return folder, Figure(definition, value, members, refusal)
-
-
-def _of_slice(definition: dict[str, Any], values: list[dict[str, Any]], slice_value: str | None) -> dict[str, Any]:
-    """The one value that is meant, of a KPI that is always broken down."""
-    known = list(dict.fromkeys(value["slice_value"] for value in values))
-    if slice_value is None and len(known) > 1:
-        raise ExplainError(
-            f"{definition['kpi_id']} is published by {definition['base_slice_code']}; add --of with one of "
-            f"{', '.join(known)}"
-        )
-    for value in values:
-        if slice_value in (None, value["slice_value"]):
-            return value
-    raise ExplainError(f"{definition['kpi_id']} is not published for '{slice_value}'; there are: {', '.join(known)}")
-
-
-def explain_figure(
-    region: Region,
-    kpi: str,
-    period: str,
-    organisation: str | None,
-    release_id: str | None,
-    limit: int,
-    slice_value: str | None = None,
-) -> RenderableType:
-    """A figure for the terminal."""
-    folder, figure = find_figure(region, kpi, period, organisation, release_id, slice_value)
-    manifest = read_manifest(folder)
-    head = Table.grid(padding=(0, 2))
-    for label, name in (
-        ("KPI", "kpi_id"),
-        ("name", "kpi_name"),
-        ("definition", "description"),
-        ("question", "question"),
-        ("version", "version"),
-        ("owner", "owner"),
-    ):
-        head.add_row(label, str(figure.definition.get(name, "")))
-    head.add_row("release", f"{folder.name} ({manifest['status']}, as of {manifest['as_of']})")
-    parts: list[RenderableType] = [head, Text(), _published(figure.value)]
-    if figure.members is None:
-        parts.append(Text(f"\nMembers are not shown: {figure.refusal}"))
-    else:
-        parts += [Text(), _counted(figure), Text(), _member_table(figure.members, limit)]
-    return Group(*parts)
+        release = ReleaseReader(region, folder, served)
+        definition = release.definition(question.kpi)
+        table = definition["figures_table"]
+        level, key = _entity(release, definition, question)
+        rows = release.figures(definition, level, key, wanted)
+        if not rows:
+            raise ExplainError(
+                f"{question.kpi} is not published for {level} {key} and {wanted.type_code} {question.period} in "
+                f"{folder.name}; it has the levels {definition['levels']} and the periods {definition['periods']}"
+                + ("; groups whose figure is hidden or rests on few people are left out" if table == GAP else "")
+            )
+        if table == GAP:
+            return folder, _gap(release, definition, rows, question)
+        if table == REACH:
+            return folder, _reach(release, definition, rows, question)
+        return folder, _counted(release, definition, rows, question)
 
 
 def numerator_and_denominator(figure: Figure) -> tuple[Decimal | None, Decimal | None]:
@@ -164,7 +102,8 @@ def numerator_and_denominator(figure: Figure) -> tuple[Decimal | None, Decimal |
     members = figure.members or []
     statistic = figure.definition["statistic_code"]
     if statistic == "distinct_count":
-        return Decimal(len({m["person_key"] for m in members if m["in_numerator"]})), None
+        person = person_column(figure.value["level_code"])
+        return Decimal(len({m[person] for m in members if m["in_numerator"] and m[person] is not None})), None
     below = sum((m["denominator_value"] or Decimal(0) for m in members if m["in_denominator"]), Decimal(0))
     above = sum((m["numerator_value"] or Decimal(0) for m in members if m["in_numerator"]), Decimal(0))
     return (
@@ -173,105 +112,127 @@ def numerator_and_denominator(figure: Figure) -> tuple[Decimal | None, Decimal |
     )
 
 
-def _counted(figure: Figure) -> Table:
-    table = Table(title="From its members (restricted)", title_justify="left", show_header=False, box=None)
-    for name, number in zip(("numerator", "denominator"), numerator_and_denominator(figure), strict=True):
-        shown = "none: this figure has no such term" if number is None else f"{number.normalize():,f}"
-        table.add_row(name, shown)
-    return table
-
-
-def _published(value: dict[str, Any]) -> Table:
-    table = Table(title="Published value", title_justify="left", show_header=False, box=None)
-    for name, content in value.items():
-        if content not in (None, "all") and name not in ("kpi_id", "version"):
-            table.add_row(name, str(content))
-    return table
-
-
-def _member_table(members: list[dict[str, Any]], limit: int) -> Table:
-    numerator = sum(1 for m in members if m["in_numerator"])
-    denominator = sum(1 for m in members if m["in_denominator"])
-    title = f"{len(members)} members: {numerator} in the numerator, {denominator} in the denominator"
-    table = Table(title=title, title_justify="left", box=None)
-    for name in ("anchor", "num", "den", "excluded", "delivery", "file", "line"):
-        table.add_column(name, overflow="fold")
-    for m in members[:limit]:
-        table.add_row(
-            str(m["anchor_on"]),
-            "1" if m["in_numerator"] else "",
-            "1" if m["in_denominator"] else "",
-            m["exclusion_code"] or "",
-            (m["delivery_id"] or "")[:12],
-            m["file_name"] or _told(m["member_key"]),
-            str(m["line_number"] or ""),
+def _entity(release: ReleaseReader, definition: Row, question: Question) -> tuple[str, str]:
+    """Level and key that are meant."""
+    if question.organisation is not None and question.at is not None:
+        raise ExplainError("--organisation and --at both name whom the figure is of; leave one of them out")
+    region = release.region
+    if question.organisation is not None:
+        if question.organisation not in region.organisations:
+            known = ", ".join(sorted(region.organisations))
+            raise ExplainError(f"no organisation '{question.organisation}'; known: {known}")
+        return "organisation", question.organisation
+    if question.at is None:
+        return "region", region.id
+    level, _, name = question.at.partition(":")
+    if not name:
+        raise ExplainError(
+            f"{question.at}: not an entity; write LEVEL:KEY, such as organisation:{min(region.organisations)}"
         )
-    notes = []
-    if len(members) > limit:
-        notes.append(f"and {len(members) - limit} more; --members {len(members)} lists all")
-    if members and not any(m["file_name"] or _told(m["member_key"]) for m in members):
-        notes.append("these members are days or elements worked out from many records; they have no line of their own")
-    table.caption = "\n".join(notes) or None
-    table.caption_justify = "left"
-    return table
+    names = release.entities(definition, level)
+    if name in names:
+        return level, name
+    keys = [key for key, shown in names.items() if shown == name]
+    if len(keys) == 1:
+        return level, keys[0]
+    if keys:
+        raise ExplainError(f"there are {len(keys)} of level {level} with the name '{name}'; use a key: {_list(keys)}")
+    shown = [key if shown == key else f"{key} ({shown})" for key, shown in names.items()]
+    raise ExplainError(f"{question.kpi} has no figures for {level} '{name}'; there are: {_list(shown)}")
 
 
-def _told(member_key: str) -> str:
-    """The key of a member if it says something to a reader, such as which signal it is; hashes don't."""
-    return "" if re.fullmatch("[0-9a-f]{32}", member_key) else member_key
+def _counted(release: ReleaseReader, definition: Row, rows: list[Row], question: Question) -> Figure:
+    """A figure that is counted from members, or the difference of two that are."""
+    kpi, base = question.kpi, definition["base_slice_code"]
+    if question.compared is not None:
+        raise ExplainError(f"{kpi} compares no groups of people; leave --compared out")
+    by = question.by or base
+    if question.of is not None and by == "all":
+        raise ExplainError(f"--of goes with --by; {kpi} can be broken down by: {definition['slices'] or 'nothing'}")
+    if by != base and by not in _slices(definition):
+        raise ExplainError(f"{kpi} is not broken down by '{by}'; there are: {definition['slices'] or 'none'}")
+    of_slice = [row for row in rows if row["slice_code"] == by]
+    if not of_slice:
+        raise ExplainError(f"{kpi} by {by} is not published here; it is for {release.series(kpi, by)}")
+    value = _one_of(of_slice, "slice_value", question.of, f"{kpi} is published by {by}", "--of")
+    definition = release.definition(kpi, value["version"])
+    if definition["statistic_code"] != "difference":
+        members, refusal = release.members(definition, value)
+        return Figure(definition, value, members, refusal)
+    of, less = definition["numerator"].split(" less ")
+    return _made_of(
+        definition,
+        value,
+        [
+            Part(role, release.figure(part, value, value["slice_code"], value["slice_value"]))
+            for role, part in (("of", of), ("less", less))
+        ],
+    )
 
 
-def _members(
-    region: Region, release_id: str, definition: dict[str, Any], organisation: str | None, value: dict[str, Any]
-) -> tuple[list[dict[str, Any]] | None, str | None]:
-    kpi = definition["kpi_id"]
-    if definition["statistic_code"] == "difference":
-        return None, f"it is the difference of two KPIs, which have them: explain {definition['numerator']}"
-    path = region.members_dir / release_id / f"{kpi}.parquet"
-    if not region.members_dir.exists():
-        return None, "this copy of the region has no members/ folder; ask whoever runs the platform"
-    if not os.access(region.members_dir, os.R_OK | os.X_OK):
-        return None, "members/ is restricted to the people who run the platform; ask one of them"
-    if not path.exists():
-        return None, f"no members of {kpi} were frozen with release {release_id}"
-    if not os.access(path, os.R_OK):
-        return None, "members/ is restricted to the people who run the platform; ask one of them"
-    with duckdb.connect() as connection:
-        # Rows of facts that already are of a level and period belong to those; others to every period that they meet,
-        # of a stock to the last month that the period has.
-        found = connection.execute(
-            "SELECT * FROM read_parquet($path) "
-            "WHERE version = $version AND base_slice_value = $slice AND CASE WHEN period_start_on IS NULL "
-            "THEN anchor_on <= $end AND coalesce(anchor_end_on, DATE '9999-12-31') >= $start "
-            "AND ($stock_month IS NULL OR date_trunc('month', anchor_on) = $stock_month) "
-            "AND ($organisation IS NULL OR organisation_id = $organisation) "
-            "ELSE level_code = $level AND level_key = $key AND period_type_code = $type "
-            "AND period_start_on = $start END "
-            "ORDER BY in_denominator DESC, in_numerator DESC, anchor_on, member_key",
-            {
-                "path": path.as_posix(),
-                "version": value["version"],
-                "slice": value["slice_value"],
-                "stock_month": _stock_month(region, release_id, definition, value),
-                "organisation": organisation,
-                "level": value["level_code"],
-                "key": value["level_key"],
-                "type": value["period_type_code"],
-                "start": value["period_start_on"],
-                "end": value["period_end_on"],
-            },
-        )
-        names = [d[0] for d in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()], None
+def _gap(release: ReleaseReader, definition: Row, rows: list[Row], question: Question) -> Figure:
+    """An equity gap: the figures of a group and of the reference group."""
+    value = _of_group(rows, question, "kpi_id")
+    groups = (("group", value["slice_value"]), ("reference group", value["reference_slice_value"]))
+    return _made_of(
+        definition,
+        value,
+        [Part(role, release.figure(value["kpi_id"], value, value["slice_code"], of)) for role, of in groups],
+    )
 
 
-def _stock_month(region: Region, release_id: str, definition: dict[str, Any], value: dict[str, Any]) -> date | None:
-    """The month whose stock a figure is: the last of its period, or that of the as-of date."""
-    if not definition["is_stock"]:
-        return None
-    as_of = date.fromisoformat(read_manifest(region.releases_dir / release_id)["as_of"])
-    last: date = min(value["period_end_on"], as_of)
-    return last.replace(day=1)
+def _reach(release: ReleaseReader, definition: Row, rows: list[Row], question: Question) -> Figure:
+    """A reach: persons of a group, and everyone whose group is known."""
+    if question.compared not in (None, _REACH_KPI):
+        raise ExplainError(f"{question.kpi} compares {_REACH_KPI} with a population; leave --compared out")
+    value = _of_group(rows, question)
+    at = value | {"period_type_code": "financial_year"}
+    by, group = value["slice_code"], value["slice_value"]
+    parts = [Part("group", release.figure(_REACH_KPI, at, by, group))]
+    if group != "unknown" and (unknown := release.figure(_REACH_KPI, at, by, "unknown")).is_published:
+        parts.append(Part("group not known", unknown))
+    parts.append(Part("everyone", release.figure(_REACH_KPI, at, "all", "all")))
+    return _made_of(definition, value, parts)
+
+
+def _made_of(definition: Row, value: Row, parts: Sequence[Part]) -> Figure:
+    return Figure(definition, value, members=None, refusal=None, parts=tuple(parts))
+
+
+def _of_group(rows: list[Row], question: Question, compared: str | None = None) -> Row:
+    """The row of a table of groups; ``compared`` is its column of the KPI that is compared."""
+    kpi = question.kpi
+    if compared is not None:
+        rows = _rows_of(rows, compared, question.compared, f"{kpi} compares groups by another KPI", "--compared")
+    rows = _rows_of(rows, "slice_code", question.by, f"{kpi} compares groups of people", "--by")
+    return _rows_of(rows, "slice_value", question.of, f"{kpi} is of one group by {rows[0]['slice_code']}", "--of")[0]
+
+
+def _one_of(rows: list[Row], column: str, wanted: str | None, says: str, option: str) -> Row:
+    """The row that is meant; the only value of a column needs no naming."""
+    if wanted is None and len({row[column] for row in rows}) == 1:
+        return rows[0]
+    return _rows_of(rows, column, wanted, says, option)[0]
+
+
+def _rows_of(rows: list[Row], column: str, wanted: str | None, says: str, option: str) -> list[Row]:
+    """The rows with a value. Raises :class:`ExplainError`, with the values that there are."""
+    known = _list(list(dict.fromkeys(row[column] for row in rows)))
+    if wanted is None:
+        raise ExplainError(f"{says}; add {option} with one of {known}")
+    found = [row for row in rows if row[column] == wanted]
+    if not found:
+        raise ExplainError(f"{says}, and nothing is published for '{wanted}' here; {option} can be one of {known}")
+    return found
+
+
+def _slices(definition: Row) -> list[str]:
+    return (definition["slices"] or "").split(", ")
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def _release(region: Region, release_id: str | None) -> Path:
@@ -284,13 +245,3 @@ def _release(region: Region, release_id: str | None) -> Path:
     if not re.fullmatch(r"[\w.-]+", release_id) or not (folder / SERVED).exists():
         raise ExplainError(f"no release '{release_id}' below {region.releases_dir.name}/")
     return folder
-
-
-def _all(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> list[dict[str, Any]]:
-    found = connection.execute(query, parameters)
-    names = [d[0] for d in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def _one(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> dict[str, Any] | None:
-    return next(iter(_all(connection, query, parameters)), None)

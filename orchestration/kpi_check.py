@@ -19,15 +19,9 @@ from rich.text import Text
 from orchestration import definition_ledger, transform
 from orchestration.kpi import CatalogueError, Kpi, catalogue
 from orchestration.kpi_definitions import LEDGER, LEDGER_COLUMNS, RECORD_WITH, broken_sentence, digests
+from orchestration.kpi_member import belongs, person_column
 from orchestration.region import Region
 from orchestration.warehouse import connect
-
-LEVELS = {
-    "region": ("$region", "person_key"),
-    "organisation": ("organisation_id", "source_person_key"),
-    "service": ("service_key", "source_person_key"),
-}
-"""Level → what of a member is its key there, and who is one person."""
 
 
 @dataclass
@@ -70,7 +64,7 @@ def check(region: Region, *, formulas: bool, tell: Callable[[str], None]) -> lis
             tell(f"making {kpi['kpi_id']} again from its members")
             if (kpi["kpi_id"], kpi["version"]) in built:
                 if kpi["numerator"]:  # what is computed from other KPIs has no members of its own
-                    check_figures(connection, region.id, verdict)
+                    check_figures(connection, verdict)
             else:
                 verdict.problems.append("the warehouse was built without it; run `trigpoint run`")
     return verdicts
@@ -108,49 +102,59 @@ def _check_formulas(region: Region, verdicts: Sequence[Verdict]) -> None:
                     verdict.problems.append(f"formula of {fact}: {name} {result.status}")
 
 
-def check_figures(connection: duckdb.DuckDBPyConnection, region_id: str, verdict: Verdict) -> None:
-    """Compare every unsliced figure of region, organisations and services with what its members come to."""
+def check_figures(connection: duckdb.DuckDBPyConnection, verdict: Verdict) -> None:
+    """Compare every figure, at every level and slice, with what its members come to."""
     kpi = verdict.kpi
-    for level in (level for level in LEVELS if level in kpi["levels"]):
-        query = _comparison(kpi, level)
-        parameters: dict[str, Any] = {"kpi": kpi["kpi_id"], "version": kpi["version"], "level": level}
-        parameters["base"] = kpi["base_slice"] or "all"
-        if "$region" in query:
-            parameters["region"] = region_id
-        rows = connection.execute(query, parameters).fetchall()
+    _gather(connection, kpi)
+    series = "SELECT DISTINCT level_code, slice_code FROM checked_figure ORDER BY ALL"
+    for level, slice_code in connection.execute(series).fetchall():
+        rows = connection.execute(_comparison(kpi, level, slice_code)).fetchall()
         verdict.figures += len(rows)
         wrong = [row for row in rows if not row[-1]]
         if wrong:
-            key, period_type, start, built, again, _ = wrong[0]
+            key, value, period_type, start, built, again, _ = wrong[0]
+            by = "" if slice_code == "all" else f" by {slice_code}"
             verdict.problems.append(
-                f"{len(wrong)} of {len(rows)} figures of level {level} differ from their members, such as {key}, "
-                f"{period_type} from {start}: {built} built, {again} from members"
+                f"{len(wrong)} of {len(rows)} figures of level {level}{by} differ from their members, such as {key}, "
+                f"{value}, {period_type} from {start}: {built} built, {again} from members"
             )
 
 
-def _comparison(kpi: Kpi, level: str) -> str:
-    """A query of (entity, period type, start, built, from members, whether they agree)."""
-    key, person = LEVELS[level]
-    is_rolled = (kpi["denominator"] or kpi["numerator"])["is_rolled"]
+def _gather(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> None:
+    """The figures and the members of one KPI as tables of this connection, which many series are then read from."""
+    figures = "benchmark.fct_kpi_second" if kpi["is_second_order"] else "kpi.fct_kpi"
+    members = "benchmark.fct_kpi_second_member" if kpi["is_second_order"] else "kpi.fct_kpi_member"
+    of_kpi = [kpi["kpi_id"], kpi["version"]]
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE checked_figure AS
+            SELECT f.*, as_of.as_of FROM {figures} AS f CROSS JOIN ops.run_context AS as_of
+            WHERE f.kpi_id = ? AND f.version = ? AND f.status_code <> 'no_data'""",
+        of_kpi,
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE checked_member AS SELECT * FROM {members} WHERE kpi_id = ? AND version = ?",
+        of_kpi,
+    )
+
+
+def _comparison(kpi: Kpi, level: str, slice_code: str) -> str:
+    """A query of (entity, slice value, period type, start, built, from members, whether they agree)."""
+    condition = belongs(
+        level,
+        slice_code,
+        kpi["base_slice"] or "all",
+        kpi["statistic"],
+        is_rolled=(kpi["denominator"] or kpi["numerator"])["is_rolled"],
+        is_stock=kpi["is_stock"],
+    )
     return f"""
-        WITH f AS (
-            SELECT level_key, period_type_code, period_start_on, period_end_on, sum(numerator) AS numerator,
-                sum(denominator) AS denominator, max(value) AS value
-            FROM {"benchmark.fct_kpi_second" if kpi["is_second_order"] else "kpi.fct_kpi"}
-            WHERE kpi_id = $kpi AND version = $version AND level_code = $level AND slice_code = $base
-                AND status_code <> 'no_data'
-            GROUP BY ALL
-        ),
-        m AS (
-            SELECT {"level_key" if is_rolled else key} AS level_key, * EXCLUDE (level_key)
-            FROM {"benchmark.fct_kpi_second_member" if kpi["is_second_order"] else "kpi.fct_kpi_member"}
-            WHERE kpi_id = $kpi AND version = $version {"AND level_code = $level" if is_rolled else ""}
-        ),
-        c AS (
-            SELECT f.level_key, f.period_type_code, f.period_start_on, {_pair(kpi, person)}
-            FROM f
-            LEFT JOIN m ON m.level_key = f.level_key AND {_in_period(kpi, is_rolled=is_rolled)}
-            GROUP BY f.level_key, f.period_type_code, f.period_start_on, f.numerator, f.denominator, f.value
+        WITH c AS (
+            SELECT f.level_key, f.slice_value, f.period_type_code, f.period_start_on, {_pair(kpi, person_column(level))}
+            FROM checked_figure AS f
+            LEFT JOIN checked_member AS m ON {condition}
+            WHERE f.level_code = '{level}' AND f.slice_code = '{slice_code}'
+            GROUP BY f.level_key, f.slice_value, f.period_type_code, f.period_start_on, f.numerator, f.denominator,
+                f.value
         )
         SELECT *, built IS NOT DISTINCT FROM again FROM c ORDER BY ALL
     """
@@ -171,23 +175,6 @@ def _pair(kpi: Kpi, person: str) -> str:
         "coalesce(sum(m.numerator_value), 0)::DECIMAL(28, 4) || ' of ' || "
         "coalesce(sum(m.denominator_value), 0)::DECIMAL(28, 4) AS again"
     )
-
-
-def _in_period(kpi: Kpi, *, is_rolled: bool) -> str:
-    """Whether a member belongs to the period of a figure."""
-    if is_rolled:
-        return "m.period_type_code = f.period_type_code AND m.period_start_on = f.period_start_on"
-    if kpi["statistic"] == "distinct_count":
-        return (
-            "m.anchor_on <= least(f.period_end_on, (SELECT as_of FROM ops.run_context)) "
-            "AND coalesce(m.anchor_end_on, DATE '9999-12-31') >= f.period_start_on"
-        )
-    if kpi["is_stock"]:
-        return (
-            "date_trunc('month', m.anchor_on) = least(date_trunc('month', f.period_end_on), "
-            "(SELECT date_trunc('month', as_of) FROM ops.run_context))"
-        )
-    return "m.anchor_on BETWEEN f.period_start_on AND f.period_end_on"
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> RenderableType:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from orchestration.cli import app
 from orchestration.region import Region, load_region
 from orchestration.runner import RunOutcome, run_main
 from sources.sample import write_region
@@ -32,6 +34,11 @@ class Run:
         """What the generator planted."""
         data: dict[str, Any] = json.loads((self.region.root / "planted.json").read_text(encoding="utf-8"))
         return data
+
+
+def ask(region: Region, *arguments: str) -> Result:
+    """Run a command on a region."""
+    return CliRunner().invoke(app, [*arguments, "--region", str(region.path)], env={"COLUMNS": "200"})
 
 
 def run(folder: Path) -> Run:

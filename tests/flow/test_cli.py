@@ -6,18 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner, Result
 
-from orchestration.cli import app
-from orchestration.explain import ExplainError, find_figure, numerator_and_denominator
 from orchestration.hold import held
 from orchestration.pipeline import GateError, Pipeline
 from orchestration.progress import Progress
@@ -27,13 +22,9 @@ from orchestration.runner import run_main
 from orchestration.status import paused, released
 from orchestration.summary import summarise
 from orchestration.warehouse import connect
-from tests.flow.conftest import Run
+from tests.flow.conftest import Run, ask
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("sample")]
-
-
-def ask(region: Region, *arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments, "--region", str(region.path)], env={"COLUMNS": "200"})
 
 
 @pytest.fixture(scope="module")
@@ -113,81 +104,10 @@ def test_mistakes_are_told_with_what_would_work(undisturbed: Run) -> None:
     for arguments, code, words in (
         (("quarantine", "list", "--organisation", "nobody"), 2, "known: "),
         (("quarantine", "release", "0000", "--reason", "x"), 2, "paused: "),
-        (("explain", "OC-99", "--period", "2025-01"), 5, "published: "),
-        (("explain", "OC-05", "--period", "2025-13"), 5, "write 2025-01, 2025-Q1, FY2024 or R12-2025-01"),
-        (("explain", "OC-05", "--period", "1999-01"), 5, "the levels region, organisation"),
-        (("explain", "FN-06", "--period", "FY2024"), 5, "add --of with one of"),
-        (("explain", "OC-05", "--period", "2025-01", "--release", "../x"), 5, "no release"),
         (("run", "--as-of", "yesterday"), 2, "write YYYY-MM-DD"),
     ):
         said = ask(region, *arguments)
         assert (said.exit_code, words in said.output) == (code, True), said.output
-
-
-def figures(region: Region) -> Iterator[tuple[Any, ...]]:
-    """One figure of every KPI that is published unsliced for organisations, with its terms as computed."""
-    with connect(region.warehouse_path, read_only=True) as connection:
-        yield from connection.execute(
-            """SELECT kpi_id, level_key, period_type_code, period_start_on, period_end_on, numerator, denominator
-               FROM kpi.fct_kpi
-               WHERE slice_code = 'all' AND level_code = 'organisation' AND (denominator > 0 OR numerator > 0)
-               QUALIFY row_number() OVER (
-                   PARTITION BY kpi_id, period_type_code
-                   ORDER BY denominator DESC NULLS LAST, numerator DESC NULLS LAST, level_key, period_start_on
-               ) = 1 ORDER BY ALL"""
-        ).fetchall()
-
-
-def named(period_type: str, start: date, end: date) -> str:
-    return {
-        "month": f"{start:%Y-%m}",
-        "quarter": f"{start.year}-Q{(start.month + 2) // 3}",
-        "financial_year": f"FY{start.year}",
-        "rolling12": f"R12-{end:%Y-%m}",
-    }[period_type]
-
-
-def test_the_members_of_a_figure_add_up_to_its_terms(undisturbed: Run) -> None:
-    """Whatever the statistic: counts, sums, means, nights, people counted once."""
-    found = {}
-    for kpi, organisation, period_type, start, end, numerator, denominator in figures(undisturbed.region):
-        _, figure = find_figure(undisturbed.region, kpi, named(period_type, start, end), organisation)
-        above, below = numerator_and_denominator(figure)
-        found[kpi, period_type] = (above, below) == (
-            None if above is None else Decimal(numerator),
-            None if below is None else Decimal(denominator),
-        )
-    assert len({kpi for kpi, _ in found}) > 20
-    assert [key for key, agrees in found.items() if not agrees] == []
-
-
-def test_explain_leads_to_file_and_line(undisturbed: Run) -> None:
-    kpi, organisation, period_type, start, end, *_ = next(f for f in figures(undisturbed.region) if f[0] == "OC-05")
-    said = ask(
-        undisturbed.region, *("explain", kpi, "--organisation", organisation),
-        *("--period", named(period_type, start, end), "--members", "1"),
-    )  # fmt: skip
-    assert said.exit_code == 0
-    assert "Enrollment.csv" in said.output and "numerator" in said.output
-
-
-def test_where_members_may_not_be_read_the_figure_is_shown_and_the_rest_refused(after: Region) -> None:
-    kpi, organisation, period_type, start, end, *_ = next(figures(after))
-    away = after.members_dir.rename(after.root / "away")
-    try:
-        _, figure = find_figure(after, kpi, named(period_type, start, end), organisation)
-        said = ask(after, "explain", kpi, "--organisation", organisation, "--period", named(period_type, start, end))
-    finally:
-        away.rename(after.members_dir)
-    assert figure.members is None and figure.value["kpi_id"] == kpi
-    assert "Members are not shown: " in said.output and "Published value" in said.output
-    assert "From its members" not in said.output
-
-
-def test_before_the_first_release_there_is_nothing_to_explain(tmp_path: Path, undisturbed: Run) -> None:
-    shutil.copy(undisturbed.region.path, tmp_path / "region.yml")
-    with pytest.raises(ExplainError, match="trigpoint run"):
-        find_figure(load_region(tmp_path / "region.yml"), "OC-05", "2025-01")
 
 
 def test_files_of_a_release_state_their_rows(undisturbed: Run) -> None:

@@ -820,7 +820,7 @@ def test_every_kpi_with_rows_is_the_sum_of_its_members(built: duckdb.DuckDBPyCon
     counted = set()
     for kpi in (kpi for kpi in transform.kpi_catalogue() if kpi["numerator"]):
         verdict = Verdict(kpi)
-        check_figures(built, "here", verdict)
+        check_figures(built, verdict)
         assert verdict.problems == [], kpi["kpi_id"]
         rows = built.execute(
             "SELECT count(*) FROM kpi.fct_kpi_member WHERE kpi_id = ? AND in_denominator", [kpi["kpi_id"]]

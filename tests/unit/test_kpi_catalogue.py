@@ -22,6 +22,7 @@ from orchestration.kpi_definitions import (
     problems,
     with_places,
 )
+from orchestration.kpi_member import LEVEL_COLUMNS, person_column
 from orchestration.project import DBT_PROJECT
 
 Graph = dict[str, Any]
@@ -132,6 +133,19 @@ def measures_of(manifest: Any, metric: Any) -> list[tuple[Any, Any]]:
     parts = metric.type_params.numerator, metric.type_params.denominator
     names = [by_metric[p.name].type_params.measure.name for p in parts if p] or [metric.type_params.measure.name]
     return [by_measure[name] for name in names]
+
+
+def test_members_are_found_at_the_levels_that_the_catalogue_has(manifest: Any) -> None:
+    from dbt.adapters.factory import get_adapter_by_type
+
+    run = get_adapter_by_type("duckdb").execute_macro
+    levels = run("kpi_levels", macro_resolver=manifest)
+    assert list(LEVEL_COLUMNS) == list(levels)
+    for level, facts in levels.items():
+        assert person_column(level) == f"{facts['person']}_key"
+        if level != "region":
+            column = run("kpi_member_level", macro_resolver=manifest, kwargs={"level": level})
+            assert LEVEL_COLUMNS[level] == column
 
 
 def test_the_required_kpis_are_there(manifest: Any) -> None:

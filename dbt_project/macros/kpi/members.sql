@@ -28,17 +28,38 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The column that has a member's key at a level; the region has none, as everybody is of it. -#}
+{% macro kpi_member_level(level) -%}
+    {{ return('organisation_id' if level == 'organisation' else level ~ '_key') }}
+{%- endmacro %}
+
+{#- Slices that any KPI declares beside its base slice; each is a column of members, empty where the KPI does without. -#}
+{% macro kpi_member_slices() -%}
+    {%- set slices = [] -%}
+    {%- for kpi in kpi_definitions() -%}
+        {%- do slices.extend(kpi.slices | reject('in', slices)) -%}
+    {%- endfor -%}
+    {{ return(slices | sort) }}
+{%- endmacro %}
+
 {% macro kpi_member_rows(kpi, measure, numerator, denominator) -%}
     {%- set columns = measure.fact_columns -%}
     {%- set anchor = measure.interval[0] if measure.interval else measure.anchor_column -%}
     select
         {{ kpi_constants(kpi) }},
-        {%- for name in ['organisation_id', 'service_key', 'source_person_key', 'person_key'] %}
+        {%- for level in kpi_levels() if level != 'region' %}
+        cast({{ 'f.' ~ measure.columns[level] if level in measure.columns else 'null' }} as string)
+            as {{ kpi_member_level(level) }},
+        {%- endfor %}
+        {%- for name in ['source_person_key', 'person_key'] %}
         cast({{ 'f.' ~ name if name in columns else 'null' }} as string) as {{ name }},
         {%- endfor %}
         cast('{{ measure.fact }}' as string) as fact_name,
         cast(f.{{ measure.member_key }} as string) as member_key,
         {{ kpi_slice_value(kpi.base_slice or 'all', measure.columns) }} as base_slice_value,
+        {%- for slice in kpi_member_slices() %}
+        {{ kpi_slice_value(slice, measure.columns) if slice in kpi.slices else 'cast(null as string)' }} as slice_{{ slice }},
+        {%- endfor %}
         f.{{ anchor }} as anchor_on,
         {{ 'f.' ~ measure.interval[1] if measure.interval else 'f.' ~ anchor }} as anchor_end_on,
         {%- for name in ['level_code', 'level_key', 'period_type_code'] %}
