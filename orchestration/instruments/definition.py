@@ -262,6 +262,10 @@ class Instrument(Strict):
     measures: tuple[Code, ...] | None = Field(
         default=None, description="Scales whose change is an outcome of its own. Default: the headline."
     )
+    outcome: Literal["any_scale"] | None = Field(
+        default=None,
+        description="any_scale: beside the change of each of `measures`, whether any got better and any got worse.",
+    )
     scales: tuple[Scale, ...] = Field(min_length=1)
     bands: tuple[Band, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -292,6 +296,11 @@ class Instrument(Strict):
         if self.measures is not None:
             return (*self.measures, *joined)
         return (*(() if self.headline is None else (self.headline,)), *joined)
+
+    @property
+    def outcome_parts(self) -> tuple[str, ...]:
+        """Scales that count in whether any of them changed; a scale that joined later, such as their mean, does not."""
+        return () if self.outcome is None else self.measures or ()
 
     def scale(self, code: str) -> Scale:
         """The scale with this code; KeyError if there is none."""
@@ -458,6 +467,7 @@ def problems_of(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
         at: Loc = ("scales", index)
         if scale.joined and scale.code in (instrument.headline, *(instrument.measures or ())):
             yield (*at, "joined"), "what the instrument is judged by cannot join it later; write a new version"
+    yield from _outcome_problems(instrument)
         if scale.code in scales[:index]:
             yield (*at, "code"), f"scale '{scale.code}' is there twice"
         for message in _scale_problems(instrument, scale):
@@ -476,6 +486,16 @@ def _scale_problems(instrument: Instrument, scale: Scale) -> Iterator[str]:
     others = {other.code for other in instrument.scales if other.scales is None}
     unknown = sorted(set(scale.scales or ()) - others)
     if unknown:
+def _outcome_problems(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
+    if instrument.outcome is None:
+        return
+    if len(instrument.outcome_parts) < 2:
+        yield ("outcome",), "any_scale is of several scales; list them in 'measures', or remove it"
+    for scale in instrument.scales:
+        if scale.code in instrument.outcome_parts and instrument.direction_of(scale) == "profile":
+            yield ("outcome",), f"'{scale.code}' is a profile, which is no number to compare; take it out of 'measures'"
+
+
         yield f"'scales' names '{unknown[0]}', which is no scale made of items"
     for way in _ways(instrument, scale):
         named = {member for member in way.members if isinstance(member, int)} | {way.not_applicable or min(items)}

@@ -34,9 +34,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "ref_instrument_scale": (
         *("instrument_code", "instrument_version", "scale_code", "basis_code", "basis_rank", "stage", "method_code"),
-        *("direction_code", "is_measure", "multiplier", "score_offset", "rounding_code", "member_count"),
-        *("minimum_answered", "not_applicable_member", "has_lookup", "is_plain_sum", "value_set_code", "mapping_code"),
-        *("raw_min", "raw_max", "score_min", "score_max"),
+        *("direction_code", "is_measure", "is_outcome_part", "multiplier", "score_offset", "rounding_code"),
+        *("member_count", "minimum_answered", "not_applicable_member", "has_lookup", "is_plain_sum", "value_set_code"),
+        *("mapping_code", "raw_min", "raw_max", "score_min", "score_max"),
     ),
     "ref_instrument_member": (
         *("instrument_code", "instrument_version", "scale_code", "basis_code", "stage", "member_code", "factor"),
@@ -160,6 +160,7 @@ def _scale_rows(instrument: Instrument) -> Iterator[Row]:
             "rounding_code": m.scale.rounding,
             "member_count": len(m.members),
             "minimum_answered": m.minimum_answered,
+            "is_outcome_part": m.scale.code in instrument.outcome_parts,
             "not_applicable_member": m.not_applicable,
             "has_lookup": m.scale.lookup is not None,
             "is_plain_sum": m.scale.method == "sum" and m.stage == 1 and not m.scale.weights,

@@ -95,6 +95,8 @@ def _head(instrument: Instrument, instruments: Sequence[Instrument]) -> Table:
 
 def _items(instrument: Instrument) -> Table:
     table = _titled("Items", "item", "values", "points", "no answer", "name or wording")
+    if instrument.outcome_parts:
+        table.add_row("any scale", f"whether any of {len(instrument.outcome_parts)} got better, and any worse")
     reversed_items = {item for run in instrument.ranges for item in run.reverse}
     named = {**instrument.item_names, **instrument.wording}
     for run in instrument.ranges:

@@ -259,6 +259,12 @@ def test_a_good_definition_is_read(tmp_path: Path) -> None:
             "trial.yml:13: bands[0].scale",
             "no scale 'sum'; scales are total",
         ),
+        (("headline: total", "headline: total\noutcome: any_scale"), "trial.yml:10: outcome", "is of several scales"),
+        (
+            ("headline: total", "headline: total\noutcome: any_scale\nmeasures: [total]"),
+            "trial.yml:10: outcome",
+            "list them in 'measures', or remove it",
+        ),
         (("[1, 1]", "[1]"), "trial.yml:16: vectors[0].items", "1 answers for 2 items"),
         (("source: test", "sauce: test"), "trial.yml:13: sauce", "not a known key"),
         (("code: trial", "code: other"), "trial.yml:1: code", "named after its instrument"),
@@ -372,6 +378,46 @@ def test_a_scale_may_join_a_released_version_and_stays_then(tmp_path: Path) -> N
         (joined.replace("joined: score, ", ""), "scoring has changed"),
     ):
         assert any(part in problem for problem in broken_promises(released, now(changed))), part
+
+
+PARTS = """\
+headline: null
+measures: [first, second]
+scales:
+  - {code: first, items: [1], method: sum}
+  - {code: second, items: [2], method: sum}
+"""
+STAR = (
+    GOOD.replace("headline: total\nscales:\n  - {code: total, items: all, method: sum}\n", PARTS)
+    .replace("measures:", "outcome: any_scale\nmeasures:")
+    .replace("{name: one, items", "{name: one, scale: first, items")
+    .replace("score: 2", "score: 1")
+)
+
+
+def test_any_scale_is_of_the_measures_and_not_of_what_joined(tmp_path: Path) -> None:
+    joined = STAR.replace("licence:", "  - {code: both, joined: measure, items: all, method: mean}\nlicence:")
+    rows = seed_rows([read_instrument(_written(tmp_path, joined))], [])["ref_instrument_scale"]
+    assert {r["scale_code"]: (r["is_measure"], r["is_outcome_part"]) for r in rows} == {
+        "first": (True, True),
+        "second": (True, True),
+        "both": (True, False),
+    }
+    without = read_instrument(_written(tmp_path, joined.replace("outcome: any_scale\n", "")))
+    assert not any(r["is_outcome_part"] for r in seed_rows([without], [])["ref_instrument_scale"])
+
+
+def test_any_scale_may_join_a_released_version_and_stays_then(tmp_path: Path) -> None:
+    without = fingerprints([read_instrument(_written(tmp_path, STAR.replace("outcome: any_scale\n", "")))])
+    released = fingerprints([read_instrument(_written(tmp_path, STAR))])
+    assert broken_promises(without, released) == []
+    assert any("outcome is gone" in problem for problem in broken_promises(released, without))
+
+
+def test_a_profile_is_no_part_of_any_scale(tmp_path: Path) -> None:
+    text = STAR.replace("{code: second, items: [2], method: sum}", "{code: second, items: [2], method: profile}")
+    with pytest.raises(InstrumentError, match=r"trial.yml:10: outcome: 'second' is a profile"):
+        read_instrument(_written(tmp_path, text))
 
 
 def test_what_an_instrument_is_judged_by_cannot_join_it(tmp_path: Path) -> None:
