@@ -326,6 +326,11 @@ class Programme(Strict):
     code: Code
     multi_measure_rule: Literal["tt", "corc"]
     default: bool = False
+    problems: dict[Code, Annotated[tuple[Code, ...], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="Problem → the measures that a course about it may be judged by, all of one pairing group, the one "
+        "made for it first. Of those taken twice the first counts, else of those taken once.",
+    )
     source: str
 
 
@@ -462,12 +467,12 @@ def problems_of(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
     for index, code in enumerate(instrument.measures or ()):
         if code not in scales:
             yield ("measures", index), f"no scale '{code}'; scales are {listed}"
+    yield from _outcome_problems(instrument)
     broken = False
     for index, scale in enumerate(instrument.scales):
         at: Loc = ("scales", index)
         if scale.joined and scale.code in (instrument.headline, *(instrument.measures or ())):
             yield (*at, "joined"), "what the instrument is judged by cannot join it later; write a new version"
-    yield from _outcome_problems(instrument)
         if scale.code in scales[:index]:
             yield (*at, "code"), f"scale '{scale.code}' is there twice"
         for message in _scale_problems(instrument, scale):
@@ -481,11 +486,6 @@ def problems_of(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
         yield from _table_problems(instrument)
 
 
-def _scale_problems(instrument: Instrument, scale: Scale) -> Iterator[str]:
-    items = set(instrument.item_numbers)
-    others = {other.code for other in instrument.scales if other.scales is None}
-    unknown = sorted(set(scale.scales or ()) - others)
-    if unknown:
 def _outcome_problems(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
     if instrument.outcome is None:
         return
@@ -496,6 +496,11 @@ def _outcome_problems(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
             yield ("outcome",), f"'{scale.code}' is a profile, which is no number to compare; take it out of 'measures'"
 
 
+def _scale_problems(instrument: Instrument, scale: Scale) -> Iterator[str]:
+    items = set(instrument.item_numbers)
+    others = {other.code for other in instrument.scales if other.scales is None}
+    unknown = sorted(set(scale.scales or ()) - others)
+    if unknown:
         yield f"'scales' names '{unknown[0]}', which is no scale made of items"
     for way in _ways(instrument, scale):
         named = {member for member in way.members if isinstance(member, int)} | {way.not_applicable or min(items)}

@@ -433,6 +433,31 @@ def test_rules_name_programmes_that_exist(tmp_path: Path) -> None:
         read_instruments(tmp_path)
 
 
+PAIRED = """\
+rules:
+  - {programme: here, default: true, pairing: {group: mood, rank: 1}, criterion: c, verified: true, source: s}
+source: test
+"""
+HERE = "- {code: here, multi_measure_rule: tt, default: true, source: own, problems: {low: [trial, other]}}\n"
+
+
+def test_measures_of_a_problem_stand_for_one_thing_in_the_programme(tmp_path: Path) -> None:
+    _written(tmp_path, GOOD.replace("source: test\n", PAIRED))
+    _written(tmp_path, HERE, PROGRAMMES)
+    with pytest.raises(InstrumentError, match=r"programmes.yml:1: .*low: other has no rule of here with 'pairing'"):
+        read_instruments(tmp_path)
+    other = GOOD.replace("code: trial", "code: other").replace("source: test\n", PAIRED)
+    _written(tmp_path, other.replace("group: mood", "group: sleep"), "other.yml")
+    with pytest.raises(InstrumentError, match="low: measures are of the groups mood and sleep; name those of one"):
+        read_instruments(tmp_path)
+    _written(tmp_path, other, "other.yml")
+    rows = seed_rows(read_instruments(tmp_path), read_programmes(tmp_path))["ref_problem_measure"]
+    assert [(r["problem_code"], r["instrument_code"], r["measure_group_code"], r["measure_rank"]) for r in rows] == [
+        ("low", "trial", "mood", 1),
+        ("low", "other", "mood", 2),
+    ]
+
+
 def test_programmes_have_one_default() -> None:
     assert [p.code for p in read_programmes(DEFINITIONS) if p.default] == ["talking_therapies"]
 
