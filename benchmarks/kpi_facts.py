@@ -41,6 +41,8 @@ TRAITS = {
     "ethnicity_code": ["a", "b", "c", "d", "e", "unknown"],
     "disability_code": ["yes", "no", "unknown"],
     "currency_code": ["GBP"],
+    "instrument_code": ["outcomes_star_homelessness"],
+    "baseline_code": ["minus_2", "minus_1"],
     "measure_code": ["phq9", "gad7", "swemwbs"],
     "factor_code": ["f1", "f2", "f3", "f4", "f5"],
     "indicator_code": [f"POM{n:02}" for n in range(1, 22)],
@@ -58,7 +60,8 @@ MONTHLY = {
 """Facts by service and month → rows of each."""
 
 OF_EPISODES = {
-    "mart_episode_course": 1, "mart_episode_outcome": 2, "mart_closed_episode": 1, "fct_contact": 3, "fct_referral": 1,
+    "mart_episode_course": 1, "mart_episode_outcome": 2, "mart_episode_scale_change": 1, "mart_closed_episode": 1,
+    "fct_contact": 3, "fct_referral": 1,
     "fct_survey_response": 1, "fct_review": 1, "fct_personal_outcome": 1, "fct_goal_attainment": 1,
     "fct_personal_outcome_measure": 2, "fct_award_transaction": 1, "fct_service_event": 1,
 }  # fmt: skip

@@ -65,16 +65,18 @@ def show_list(kpis: Sequence[Kpi], category: str | None) -> RenderableType:
         for kpi in shown:
             if kpi["category"] == one:
                 table.add_row(*_line(kpi))
-    headline = sum(1 for kpi in shown if kpi["headline"])
-    unverified = sum(1 for kpi in shown if not kpi["verified"])
+    in_use = [kpi for kpi in shown if not kpi["withdrawn_because"]]
+    headline = sum(1 for kpi in in_use if kpi["headline"])
+    unverified = sum(1 for kpi in in_use if not kpi["verified"])
     return Group(
-        table, Text(f"\n{len(shown)} KPIs, {headline} on the board's scorecard (*), {unverified} unverified (?)")
+        table, Text(f"\n{len(in_use)} KPIs, {headline} on the board's scorecard (*), {unverified} unverified (?)")
     )
 
 
 def _line(kpi: Kpi) -> tuple[str, ...]:
     better = {1: "higher", -1: "lower", 0: ""}[kpi["direction"]]
     marks = ("*" if kpi["headline"] else "") + ("" if kpi["verified"] else "?")
+    marks = "withdrawn" if kpi["withdrawn_because"] else marks
     return (
         f"  {kpi['kpi_id']}",
         str(kpi["version"]),
@@ -111,6 +113,7 @@ def _definition(kpi: Kpi) -> Table:
     rows = {
         "KPI": f"{kpi['kpi_id']}  {kpi['name']}  (version {kpi['version']}{_validity(kpi)})",
         "says": " ".join(kpi["description"].split()),
+        "withdrawn": kpi["withdrawn_because"],
         "question": kpi["question"],
         "decision": kpi["decision"],
         "owner": kpi["owner"],
@@ -149,6 +152,8 @@ def _definition(kpi: Kpi) -> Table:
 
 
 def _validity(kpi: Kpi) -> str:
+    if kpi["withdrawn_because"]:
+        return ", withdrawn"
     begins = f", from {kpi['valid_from']}" if kpi["valid_from"] else ""
     return begins + (f", until {kpi['valid_to']}" if kpi["valid_to"] else "")
 

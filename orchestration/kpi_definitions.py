@@ -199,5 +199,6 @@ def broken_sentence(found: Broken) -> str:
     what = "is gone from the catalogue" if found.is_gone else "no longer means what it meant when it was first used"
     return (
         f"{kpi_id} version {version} {what}. Put it back as it was; write the new definition as a metric of its own "
-        f"with the next version and its valid_from, and end the old one with valid_to the day before"
+        f"with the next version and its valid_from, and end the old one with valid_to the day before, or with "
+        f"withdrawn_because if no figure may be made by it any more"
     )

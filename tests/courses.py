@@ -6,7 +6,7 @@ does not: any expectation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -83,10 +83,14 @@ def outcomes(
 
 
 def courses(
-    measures: Sequence[Row], *, programme: str = "talking_therapies", rule: str = "tt"
+    measures: Sequence[Row],
+    *,
+    programme: str = "talking_therapies",
+    rule: str = "tt",
+    problems: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """``mart_episode_course`` by episode: each a finished course with these measures, judged by a programme of whose
-    rule for several measures is ``rule``."""
+    """``mart_episode_course`` by episode: each a finished course with these measures, judged by a programme whose rule
+    for several measures is ``rule``. ``problems`` says what an episode is about."""
     connection = _connection()
     connection.execute("UPDATE ref_outcome_programme SET multi_measure_rule_code = ?", [rule])
     create_table(connection, "ops_outcome_programme", {"programme_code": "varchar"}, [{"programme_code": programme}])
@@ -99,8 +103,9 @@ def courses(
         connection, "bridge_response_episode", seen, [{"episode_key": k, "answered_on": _LAST_DAY} for k in keys]
     )
     create_table(connection, "fct_service_event", {"episode_key": "varchar", "provided_on": "date"})
-    contact = {"episode_key": "varchar", "contact_on": "date", "attended_status_code": "varchar"}
-    create_table(connection, "fct_contact", contact)
+    contact = dict.fromkeys(("contact_key", "episode_key", "attended_status_code", "problem_code"), "varchar")
+    said = [{"contact_key": k, "episode_key": k, "problem_code": problem} for k, problem in (problems or {}).items()]
+    create_table(connection, "fct_contact", contact | {"contact_on": "date"}, said)
     create_table(connection, "dim_service", {"service_key": "varchar", "is_night_by_night": "boolean"})
     return {row["episode_key"]: row for row in _rows(connection, "core/outcome/mart_episode_course.sql")}
 

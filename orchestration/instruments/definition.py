@@ -262,6 +262,10 @@ class Instrument(Strict):
     measures: tuple[Code, ...] | None = Field(
         default=None, description="Scales whose change is an outcome of its own. Default: the headline."
     )
+    outcome: Literal["any_scale"] | None = Field(
+        default=None,
+        description="any_scale: beside the change of each of `measures`, whether any got better and any got worse.",
+    )
     scales: tuple[Scale, ...] = Field(min_length=1)
     bands: tuple[Band, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -293,6 +297,11 @@ class Instrument(Strict):
             return (*self.measures, *joined)
         return (*(() if self.headline is None else (self.headline,)), *joined)
 
+    @property
+    def outcome_parts(self) -> tuple[str, ...]:
+        """Scales that count in whether any of them changed; a scale that joined later, such as their mean, does not."""
+        return () if self.outcome is None else self.measures or ()
+
     def scale(self, code: str) -> Scale:
         """The scale with this code; KeyError if there is none."""
         for scale in self.scales:
@@ -317,6 +326,11 @@ class Programme(Strict):
     code: Code
     multi_measure_rule: Literal["tt", "corc"]
     default: bool = False
+    problems: dict[Code, Annotated[tuple[Code, ...], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="Problem → the measures that a course about it may be judged by, all of one pairing group, the one "
+        "made for it first. Of those taken twice the first counts, else of those taken once.",
+    )
     source: str
 
 
@@ -453,6 +467,7 @@ def problems_of(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
     for index, code in enumerate(instrument.measures or ()):
         if code not in scales:
             yield ("measures", index), f"no scale '{code}'; scales are {listed}"
+    yield from _outcome_problems(instrument)
     broken = False
     for index, scale in enumerate(instrument.scales):
         at: Loc = ("scales", index)
@@ -469,6 +484,16 @@ def problems_of(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
     yield from _vector_problems(instrument, scales)
     if not broken and len(set(scales)) == len(scales):
         yield from _table_problems(instrument)
+
+
+def _outcome_problems(instrument: Instrument) -> Iterator[tuple[Loc, str]]:
+    if instrument.outcome is None:
+        return
+    if len(instrument.outcome_parts) < 2:
+        yield ("outcome",), "any_scale is of several scales; list them in 'measures', or remove it"
+    for scale in instrument.scales:
+        if scale.code in instrument.outcome_parts and instrument.direction_of(scale) == "profile":
+            yield ("outcome",), f"'{scale.code}' is a profile, which is no number to compare; take it out of 'measures'"
 
 
 def _scale_problems(instrument: Instrument, scale: Scale) -> Iterator[str]:

@@ -3,9 +3,9 @@
 What belongs here: the fingerprint of each part of a version, and ``dbt_project/instruments/released.csv``, which only
 grows. What does not: names, sources, marks and vectors, which may become better without a figure changing.
 
-A part is what one figure rests on: ``scoring`` (items and scales), a ``scale`` that joined later, ``bands`` of a scale,
-or a programme's ``rule`` for a scale. So a rule for another programme, or a scale that leaves the others as they are,
-may join a released version, and none of those that are there may change.
+A part is what one figure rests on: ``scoring`` (items and scales), a ``scale`` that joined later, the ``outcome`` of
+several scales, ``bands`` of a scale, or a programme's ``rule`` for a scale. So a rule for another programme, or a scale
+that leaves the others as they are, may join a released version, and none of those that are there may change.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def _parts(instrument: Instrument) -> dict[str, Any]:
     joined = [scale for scale in scoring["scales"] if "joined" in scale]
     scoring["scales"] = [scale for scale in scoring["scales"] if "joined" not in scale]
     parts: dict[str, Any] = {"scoring": scoring} | {f"scale {scale['code']}": scale for scale in joined}
+    if instrument.outcome is not None:
+        parts["outcome"] = [instrument.outcome, *instrument.outcome_parts]
     for band in instrument.bands:
         parts.setdefault(f"bands {band.scale}", []).append([band.code, str(band.from_.normalize())])
     for rule in instrument.rules:

@@ -55,7 +55,9 @@ def read_instruments(folder: Path = DEFINITIONS) -> list[Instrument]:
             problems += error.problems
     problems += _overlapping(found)
     if (folder / PROGRAMMES).exists():
-        problems += _strangers(found, {programme.code for programme in read_programmes(folder)})
+        programmes, lines = _programmes(folder)
+        problems += _strangers(found, {programme.code for programme in programmes})
+        problems += _unfit_for_problems(found, programmes, lines)
     if problems:
         raise InstrumentError(problems)
     return sorted((f.instrument for f in found), key=lambda i: (i.code, i.valid_from or date.min))
@@ -68,6 +70,10 @@ def read_instrument(path: Path) -> Instrument:
 
 def read_programmes(folder: Path = DEFINITIONS) -> list[Programme]:
     """The programmes that rules refer to. Raises :class:`InstrumentError`."""
+    return _programmes(folder)[0]
+
+
+def _programmes(folder: Path) -> tuple[list[Programme], dict[Loc, int]]:
     path = folder / PROGRAMMES
     programmes, lines = _read(path, TypeAdapter(list[Programme]).validate_python)
     problems = []
@@ -78,7 +84,7 @@ def read_programmes(folder: Path = DEFINITIONS) -> list[Programme]:
             problems.append(f"{place(path.name, lines, (index, 'code'))}: '{programme.code}' is there twice")
     if problems:
         raise InstrumentError(problems)
-    return programmes
+    return programmes, lines
 
 
 def latest(instruments: Sequence[Instrument]) -> dict[str, Instrument]:
@@ -129,6 +135,27 @@ def _strangers(found: Sequence[_Located], programmes: set[str]) -> Iterator[str]
             if rule.programme not in programmes:
                 where = one.at("rules", index, "programme")
                 yield f"{where}: no programme '{rule.programme}'; add it to {PROGRAMMES}"
+
+
+def _unfit_for_problems(
+    found: Sequence[_Located], programmes: Sequence[Programme], lines: Mapping[Loc, int]
+) -> Iterator[str]:
+    """Measures of a problem that stand for nothing in the programme, or for another thing than those beside them."""
+    groups = {
+        (rule.programme, one.instrument.code): rule.pairing.group
+        for one in found
+        for rule in one.instrument.rules
+        if rule.pairing
+    }
+    for index, programme in enumerate(programmes):
+        for problem, codes in programme.problems.items():
+            where = place(PROGRAMMES, lines, (index, "problems", problem))
+            for code in codes:
+                if (programme.code, code) not in groups:
+                    yield f"{where}: {code} has no rule of {programme.code} with 'pairing'; add one, or take it out"
+            named = sorted({groups[programme.code, code] for code in codes if (programme.code, code) in groups})
+            if len(named) > 1:
+                yield f"{where}: measures are of the groups {' and '.join(named)}; name those of one group only"
 
 
 def _overlapping(found: Sequence[_Located]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """From definitions to the seeds that the models score by.
 
-What belongs here: the rows of ``ref_instrument*``, ``ref_score_lookup`` and ``ref_outcome_programme``. What does not:
-what a definition may say (``definition``), and any arithmetic on answers (``dbt_project/macros/assessment``).
+What belongs here: the rows of ``ref_instrument*``, ``ref_score_lookup``, ``ref_outcome_programme`` and
+``ref_problem_measure``. What does not: what a definition may say (``definition``), and any arithmetic on answers
+(``dbt_project/macros/assessment``).
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "ref_instrument_scale": (
         *("instrument_code", "instrument_version", "scale_code", "basis_code", "basis_rank", "stage", "method_code"),
-        *("direction_code", "is_measure", "multiplier", "score_offset", "rounding_code", "member_count"),
-        *("minimum_answered", "not_applicable_member", "has_lookup", "is_plain_sum", "value_set_code", "mapping_code"),
-        *("raw_min", "raw_max", "score_min", "score_max"),
+        *("direction_code", "is_measure", "is_outcome_part", "multiplier", "score_offset", "rounding_code"),
+        *("member_count", "minimum_answered", "not_applicable_member", "has_lookup", "is_plain_sum", "value_set_code"),
+        *("mapping_code", "raw_min", "raw_max", "score_min", "score_max"),
     ),
     "ref_instrument_member": (
         *("instrument_code", "instrument_version", "scale_code", "basis_code", "stage", "member_code", "factor"),
@@ -54,6 +55,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("measure_group_code", "measure_rank", "criterion", "is_verified", "source"),
     ),
     "ref_outcome_programme": ("programme_code", "multi_measure_rule_code", "is_default", "source"),
+    "ref_problem_measure": (
+        *("programme_code", "problem_code", "instrument_code", "measure_group_code", "measure_rank"),
+    ),
 }
 
 
@@ -87,6 +91,7 @@ def seed_rows(instruments: Sequence[Instrument], programmes: Sequence[Programme]
             }
             for p in programmes
         ],
+        "ref_problem_measure": list(_problem_rows(instruments, programmes)),
     }
 
 
@@ -155,6 +160,7 @@ def _scale_rows(instrument: Instrument) -> Iterator[Row]:
             "method_code": m.scale.method,
             "direction_code": instrument.direction_of(m.scale),
             "is_measure": m.scale.code in instrument.measured,
+            "is_outcome_part": m.scale.code in instrument.outcome_parts,
             "multiplier": m.scale.multiplier,
             "score_offset": m.scale.offset,
             "rounding_code": m.scale.rounding,
@@ -229,6 +235,20 @@ def _rule_rows(instrument: Instrument) -> Iterator[Row]:
             "is_verified": rule.verified,
             "source": rule.source,
         }
+
+
+def _problem_rows(instruments: Sequence[Instrument], programmes: Sequence[Programme]) -> Iterator[Row]:
+    groups = {(rule.programme, i.code): rule.pairing.group for i in instruments for rule in i.rules if rule.pairing}
+    for programme in programmes:
+        for problem, codes in programme.problems.items():
+            for rank, code in enumerate(codes, start=1):
+                yield {
+                    "programme_code": programme.code,
+                    "problem_code": problem,
+                    "instrument_code": code,
+                    "measure_group_code": groups[programme.code, code],
+                    "measure_rank": rank,
+                }
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:

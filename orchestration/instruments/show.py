@@ -13,7 +13,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.instruments.definition import Instrument, Membership, Rule, Vector, memberships, score_range
+from orchestration.instruments.definition import (
+    Instrument,
+    Membership,
+    Programme,
+    Rule,
+    Vector,
+    memberships,
+    score_range,
+)
 from orchestration.instruments.reading import latest, read_instruments, read_programmes
 
 UNVERIFIED = "unverified"
@@ -42,7 +50,7 @@ def instrument_page(code: str, version: str | None) -> RenderableType:
     """One definition with all that it says. Raises :class:`UnknownInstrumentError`."""
     instruments = read_instruments()
     instrument = find(instruments, code, version)
-    programmes = {p.code: p.multi_measure_rule for p in read_programmes()}
+    programmes = {p.code: p for p in read_programmes()}
     parts = [
         _head(instrument, instruments),
         _items(instrument),
@@ -87,6 +95,8 @@ def _head(instrument: Instrument, instruments: Sequence[Instrument]) -> Table:
     table.add_row("used for", f"{instrument.use}, {instrument.orientation}, {_better(instrument.direction)} is better")
     table.add_row("headline", instrument.headline or "none: no score stands for the whole")
     table.add_row("measures", ", ".join(instrument.measured) or "none")
+    if instrument.outcome_parts:
+        table.add_row("any scale", f"whether any of {len(instrument.outcome_parts)} got better, and any worse")
     table.add_row("licence", f"{licence.holder}; {licence.terms}; {registration}; {wording}")
     table.add_row("source", instrument.source)
     table.add_row("status", "verified" if instrument.verified else Text(UNVERIFIED, style="yellow"))
@@ -174,7 +184,7 @@ def _bands(instrument: Instrument) -> Table | None:
     return table
 
 
-def _rules(instrument: Instrument, programmes: Mapping[str, str]) -> Table | None:
+def _rules(instrument: Instrument, programmes: Mapping[str, Programme]) -> Table | None:
     if not instrument.rules:
         return None
     table = _titled(
@@ -182,10 +192,14 @@ def _rules(instrument: Instrument, programmes: Mapping[str, str]) -> Table | Non
     )
     for rule in instrument.rules:
         pairing = f"{rule.pairing.group}, rank {rule.pairing.rank}" if rule.pairing else "itself"
+        programme = programmes[rule.programme]
+        made_for = [problem for problem, codes in programme.problems.items() if instrument.code == codes[0]]
+        if rule.pairing and made_for:
+            pairing += f"; made for {', '.join(made_for)}"
         default = " (default)" if rule.default else ""
         source = rule.source if rule.verified else f"{rule.source} [{UNVERIFIED}]"
         table.add_row(
-            *(f"{rule.programme}{default}", programmes[rule.programme], rule.scale or instrument.headline or ""),
+            *(f"{rule.programme}{default}", programme.multi_measure_rule, rule.scale or instrument.headline or ""),
             *(_case(rule), _change(rule), pairing, rule.criterion, Text(source)),
         )
     return table

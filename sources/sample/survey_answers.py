@@ -48,10 +48,15 @@ GAD7 = Instrument("gad7", 7, 0, 3, 8, 4)
 SWEMWBS = Instrument("swemwbs", 7, 1, 5, 12, 4, higher_is_better=True)
 POM = Instrument("pom", 42, 0, 1, 0, 0, higher_is_better=True)
 """Decisions of an interviewer: 21 outcomes, then whether the support for each is there."""
+STAR = Instrument("outcomes_star_homelessness", 10, 1, 10, 0, 0, higher_is_better=True)
+"""Readings of scales that stand by themselves."""
 
 SATISFACTION = ("sat_1", "sat_2", "sat_3", "sat_overall")
 _RATINGS = weighted({5: 36, 4: 34, 3: 16, 2: 9, 1: 5})
 _LOWER_RATINGS = weighted({5: 20, 4: 27, 3: 24, 2: 18, 1: 11})
+_FIRST_READINGS = weighted({2: 15, 3: 25, 4: 25, 5: 20, 6: 15})
+_STEPS = weighted({-1: 4, 0: 66, 1: 22, 2: 8})
+_SMALLER_STEPS = weighted({-1: 12, 0: 76, 1: 12})
 
 
 @dataclass(frozen=True)
@@ -159,3 +164,16 @@ def draw_decisions(draws: Draws, is_worse: Flags) -> Ints:
     decisions: Ints = np.concatenate([present, supported], axis=1).astype(np.int64)
     decisions[draws.matrix(size, POM.items) % 1000 < 15] = MISSING
     return decisions
+
+
+def draw_readings(draws: Draws, waves: Waves) -> Ints:
+    """Readings of a star by wave: each scale goes its own way, further up for who recovers; few are left out."""
+    stays = int(waves.stay[-1]) + 1 if len(waves.stay) else 0
+    size = stays * STAR.items
+    first = draws.out_of(_FIRST_READINGS, size).reshape(stays, STAR.items)
+    up, flat = (draws.out_of(steps, size).reshape(stays, STAR.items) for steps in (_STEPS, _SMALLER_STEPS))
+    recovers = waves.recovers[:, None]
+    steps = np.where(recovers, up[waves.stay], flat[waves.stay])
+    readings: Ints = np.clip(first[waves.stay] + steps * waves.wave[:, None], STAR.lowest, STAR.highest)
+    readings[draws.matrix(len(waves.stay), STAR.items) % 1000 < 15] = MISSING
+    return readings

@@ -30,12 +30,14 @@ from sources.sample.survey_answers import (
     PHQ9,
     POM,
     SATISFACTION,
+    STAR,
     SWEMWBS,
     Instrument,
     Waves,
     draw_decisions,
     draw_items,
     draw_ratings,
+    draw_readings,
     draw_scores,
     draw_waves,
 )
@@ -61,13 +63,15 @@ class OdkForm:
     instruments: tuple[Instrument, ...] = ()
     is_interview: bool = False
     """Decisions at the end of a stay instead of a course of scores."""
+    is_star: bool = False
+    """Readings of scales instead of items that add up to a score."""
 
     @property
     def range(self) -> tuple[int, int]:
         """Lowest answer, and how many there are."""
-        if self.is_interview:
-            return 0, 2
-        return (1, 5) if SWEMWBS in self.instruments or not self.instruments else (0, 4)
+        if not self.instruments:
+            return 1, 5
+        return self.instruments[0].lowest, self.instruments[0].units + 1
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ ODK_SOURCES = (
         (
             OdkForm(Form("wellbeing_scale", "visit_date", SWEMWBS.questions, "5", repeat=GOALS), (SWEMWBS,)),
             OdkForm(_SATISFACTION),
+            OdkForm(Form("star_chart", "visit_date", STAR.questions, "1"), (STAR,), is_star=True),
         ),
     ),
 )
@@ -164,6 +169,9 @@ def submit(known: OdkForm, draws: Draws, provider: Provider, waves: Waves, first
         rows = waves.only(END)
         rows = rows[draws.chance(500, len(rows))]
         answers = draw_decisions(draws, waves.is_worse[rows])
+    elif known.is_star:
+        rows = np.arange(len(waves.on))
+        answers = draw_readings(draws, waves)
     elif known.instruments:
         rows = np.arange(len(waves.on))
         drawn = [draw_items(draws, i, draw_scores(draws, i, waves)) for i in known.instruments]

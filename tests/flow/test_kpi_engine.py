@@ -975,7 +975,7 @@ def test_pitfall_30_board_and_service_read_the_same_number(built: duckdb.DuckDBP
         "SELECT count(*), count(*) FILTER (s.value IS DISTINCT FROM t.value OR s.value_status <> t.value_status) "
         "FROM pub.pub_scorecard AS s JOIN pub.pub_kpi_timeseries AS t "
         "USING (kpi_id, version, level_code, level_key, slice_value, period_type_code, period_start_on) "
-        "WHERE t.slice_code IN ('all', 'currency', 'instrument', 'kpi', 'statement')"
+        "WHERE t.slice_code IN ('all', 'baseline', 'currency', 'instrument', 'kpi', 'statement')"
     ).fetchone()
     total = built.execute("SELECT count(*) FROM pub.pub_scorecard").fetchone()
     assert differing is not None and total is not None

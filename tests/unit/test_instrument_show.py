@@ -51,6 +51,16 @@ def test_what_is_not_verified_is_marked() -> None:
     assert "unverified" not in shown("show", "eq5d3l")
 
 
+def test_what_an_instrument_is_made_for_is_told() -> None:
+    assert "anxiety, rank 1; made for social_anxiety" in shown("show", "spin")
+    assert "made for depression, gad, mixed, none" in shown("show", "gad7")
+
+
+def test_any_scale_is_told() -> None:
+    assert "whether any of 10 got better, and any worse" in shown("show", "outcomes_star_homelessness")
+    assert "any scale" not in shown("show", "phq9")
+
+
 def test_a_version_by_name() -> None:
     assert "Personal Outcome Measures" in shown("show", "pom", "--version", "2017")
 

@@ -259,6 +259,12 @@ def test_a_good_definition_is_read(tmp_path: Path) -> None:
             "trial.yml:13: bands[0].scale",
             "no scale 'sum'; scales are total",
         ),
+        (("headline: total", "headline: total\noutcome: any_scale"), "trial.yml:10: outcome", "is of several scales"),
+        (
+            ("headline: total", "headline: total\noutcome: any_scale\nmeasures: [total]"),
+            "trial.yml:10: outcome",
+            "list them in 'measures', or remove it",
+        ),
         (("[1, 1]", "[1]"), "trial.yml:16: vectors[0].items", "1 answers for 2 items"),
         (("source: test", "sauce: test"), "trial.yml:13: sauce", "not a known key"),
         (("code: trial", "code: other"), "trial.yml:1: code", "named after its instrument"),
@@ -374,6 +380,46 @@ def test_a_scale_may_join_a_released_version_and_stays_then(tmp_path: Path) -> N
         assert any(part in problem for problem in broken_promises(released, now(changed))), part
 
 
+PARTS = """\
+headline: null
+measures: [first, second]
+scales:
+  - {code: first, items: [1], method: sum}
+  - {code: second, items: [2], method: sum}
+"""
+STAR = (
+    GOOD.replace("headline: total\nscales:\n  - {code: total, items: all, method: sum}\n", PARTS)
+    .replace("measures:", "outcome: any_scale\nmeasures:")
+    .replace("{name: one, items", "{name: one, scale: first, items")
+    .replace("score: 2", "score: 1")
+)
+
+
+def test_any_scale_is_of_the_measures_and_not_of_what_joined(tmp_path: Path) -> None:
+    joined = STAR.replace("licence:", "  - {code: both, joined: measure, items: all, method: mean}\nlicence:")
+    rows = seed_rows([read_instrument(_written(tmp_path, joined))], [])["ref_instrument_scale"]
+    assert {r["scale_code"]: (r["is_measure"], r["is_outcome_part"]) for r in rows} == {
+        "first": (True, True),
+        "second": (True, True),
+        "both": (True, False),
+    }
+    without = read_instrument(_written(tmp_path, joined.replace("outcome: any_scale\n", "")))
+    assert not any(r["is_outcome_part"] for r in seed_rows([without], [])["ref_instrument_scale"])
+
+
+def test_any_scale_may_join_a_released_version_and_stays_then(tmp_path: Path) -> None:
+    without = fingerprints([read_instrument(_written(tmp_path, STAR.replace("outcome: any_scale\n", "")))])
+    released = fingerprints([read_instrument(_written(tmp_path, STAR))])
+    assert broken_promises(without, released) == []
+    assert any("outcome is gone" in problem for problem in broken_promises(released, without))
+
+
+def test_a_profile_is_no_part_of_any_scale(tmp_path: Path) -> None:
+    text = STAR.replace("{code: second, items: [2], method: sum}", "{code: second, items: [2], method: profile}")
+    with pytest.raises(InstrumentError, match=r"trial.yml:10: outcome: 'second' is a profile"):
+        read_instrument(_written(tmp_path, text))
+
+
 def test_what_an_instrument_is_judged_by_cannot_join_it(tmp_path: Path) -> None:
     with pytest.raises(InstrumentError, match="cannot join it later; write a new version"):
         read_instrument(_written(tmp_path, GOOD.replace(", method: sum}", ", method: sum, joined: score}")))
@@ -385,6 +431,31 @@ def test_rules_name_programmes_that_exist(tmp_path: Path) -> None:
     _written(tmp_path, "- {code: here, multi_measure_rule: tt, default: true, source: own}\n", PROGRAMMES)
     with pytest.raises(InstrumentError, match=r"trial.yml:13: rules\[0\].programme: no programme 'nowhere'; add it to"):
         read_instruments(tmp_path)
+
+
+PAIRED = """\
+rules:
+  - {programme: here, default: true, pairing: {group: mood, rank: 1}, criterion: c, verified: true, source: s}
+source: test
+"""
+HERE = "- {code: here, multi_measure_rule: tt, default: true, source: own, problems: {low: [trial, other]}}\n"
+
+
+def test_measures_of_a_problem_stand_for_one_thing_in_the_programme(tmp_path: Path) -> None:
+    _written(tmp_path, GOOD.replace("source: test\n", PAIRED))
+    _written(tmp_path, HERE, PROGRAMMES)
+    with pytest.raises(InstrumentError, match=r"programmes.yml:1: .*low: other has no rule of here with 'pairing'"):
+        read_instruments(tmp_path)
+    other = GOOD.replace("code: trial", "code: other").replace("source: test\n", PAIRED)
+    _written(tmp_path, other.replace("group: mood", "group: sleep"), "other.yml")
+    with pytest.raises(InstrumentError, match="low: measures are of the groups mood and sleep; name those of one"):
+        read_instruments(tmp_path)
+    _written(tmp_path, other, "other.yml")
+    rows = seed_rows(read_instruments(tmp_path), read_programmes(tmp_path))["ref_problem_measure"]
+    assert [(r["problem_code"], r["instrument_code"], r["measure_group_code"], r["measure_rank"]) for r in rows] == [
+        ("low", "trial", "mood", 1),
+        ("low", "other", "mood", 2),
+    ]
 
 
 def test_programmes_have_one_default() -> None:

@@ -32,7 +32,22 @@ Catalogue = Callable[[Defect], list[dict[str, Any]]]
 REQUIRED = {
     *("AC-01", "AC-02", "AC-03.median", "AC-03.42", "AC-03.126", "AC-04", "AC-04.126", "AC-05"),
     *("AC-06.mean", "AC-06.median", "AC-06.p90", "AV-01", "AV-02", "AV-03", "AV-04", "AV-05"),
-    *("OC-01", "OC-02", "OC-03", "OC-04", "OC-05", "OC-06", "OC-07", "OC-07.d", "OC-08", "OC-09", "OC-10", "OC-11"),
+    *(
+        "OC-01",
+        "OC-02",
+        "OC-02.up",
+        "OC-02.down",
+        "OC-03",
+        "OC-04",
+        "OC-05",
+        "OC-06",
+        "OC-07",
+        "OC-07.d",
+        "OC-08",
+        "OC-09",
+        "OC-10",
+        "OC-11",
+    ),
     *(
         "OC-12",
         "OC-13.180",
@@ -407,6 +422,25 @@ def test_definitions_are_those_of_the_ledger(catalogue: Catalogue) -> None:
     assert definition_ledger.as_text(LEDGER_COLUMNS, now) == definition_ledger.as_text(LEDGER_COLUMNS, released), (
         f"run `{RECORD_WITH}` and commit what it adds"
     )
+
+
+def test_a_withdrawn_version_covers_no_time_and_stays_in_the_ledger(catalogue: Catalogue) -> None:
+    def withdraw(graph: Graph) -> None:
+        _meta("OC-05", withdrawn_because="It was wrong.")(graph)
+        _second_version(version=2, withdrawn_because=None)(graph)
+
+    found = catalogue(withdraw)
+    assert [bool(kpi["withdrawn_because"]) for kpi in found if kpi["kpi_id"] == "OC-05"] == [True, False]
+    assert digests(found)["OC-05", "1"] == digests(catalogue(lambda _: None))["OC-05", "1"]
+    assert "version 1, withdrawn" in _shown(show_one(found, "OC-05", None))
+    assert "It was wrong." in _shown(show_one(found, "OC-05", None))
+    listed = [line.split() for line in _shown(show_list(found, "outcomes")).splitlines()]
+    assert [line[-1] == "withdrawn" for line in listed if line[:1] == ["OC-05"]] == [True, False]
+
+
+def test_no_balancing_kpi_is_withdrawn(catalogue: Catalogue) -> None:
+    with pytest.raises(Exception, match=r"balancing_kpi 'OC-05' is not in the catalogue"):
+        catalogue(_meta("OC-05", withdrawn_because="It was wrong."))
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from sources.sample.draws import Draws, spread, weighted
 from sources.sample.files import Insertion, LineFile, write_zip
 from sources.sample.next_delivery import _STATED
 from sources.sample.population import FEWEST_PEOPLE, draw_population
-from sources.sample.survey_answers import GAD7, PHQ9, SWEMWBS, Instrument, draw_items
+from sources.sample.survey_answers import GAD7, PHQ9, STAR, SWEMWBS, Instrument, draw_items
 from sources.sample.world import PROVIDERS, SHARING
 
 SEEDS = Path(__file__).resolve().parents[2] / "dbt_project" / "seeds"
@@ -132,7 +132,7 @@ def test_a_region_is_the_same_on_every_machine_and_another_seed_is_another(regio
     assert {name for name, digest in _digests(region.root).items() if files.get(name) == digest} == {"region.yml"}
 
 
-GOLDEN = "c4ba07bb4112cd2d41c73b5994422dac7bf9f091e55ec24f61a7300f36f2348c"
+GOLDEN = "b30c472d886b201c36cad36c412abb5295cde6ac09987f6f74ce33c7f528beaf"
 
 
 def test_a_region_is_never_overwritten(region: Written) -> None:
@@ -626,6 +626,26 @@ def test_the_provider_that_gets_worse_does_so(large: Written) -> None:
     assert abs(np.mean(early) - truth["recovery"]) < 0.12
     assert abs(np.mean(late) - truth["worse_recovery"]) < 0.2
     assert np.mean(early) > np.mean(late) + 0.1
+
+
+def test_stars_go_up_in_some_scales_and_down_in_others(large: Written) -> None:
+    delivery = [d for d in large.deliveries("odk") if d["source"] == "millrace_odk"][-1]["delivery"]
+    rows = list(csv.DictReader(io.StringIO(large.read(delivery, "star_chart/star_chart.csv"))))
+    readings = [[int(row[question]) if row[question] else None for question in STAR.questions] for row in rows]
+    given = [reading for star in readings for reading in star if reading is not None]
+    assert set(given) <= set(range(1, 11))
+    assert 0 < 1 - len(given) / (len(rows) * STAR.items) < 0.05, "few are left out"
+    people: dict[str, list[list[int | None]]] = defaultdict(list)
+    for row, star in zip(rows, readings, strict=True):
+        if row["wave"] in ("start", "end"):
+            people[row["client_ref"]].append(star)
+    changes = [
+        {(b > a) - (b < a) for a, b in zip(*stars, strict=True) if a is not None and b is not None}
+        for stars in people.values()
+        if len(stars) == 2
+    ]
+    for sign in (1, -1):
+        assert 0.2 < np.mean([sign in change for change in changes]) < 0.98
 
 
 def _scored_stays(written: Written, source: str, form: str) -> Iterator[list[dict[str, Any]]]:

@@ -7,12 +7,14 @@ worked out here from the published rules and by ``mart_episode_course``; CORC's 
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import pytest
 
+from orchestration.instruments import SEEDS, read_programmes
 from tests.courses import courses
 
 
@@ -115,6 +117,45 @@ def test_an_anxiety_measure_made_for_the_problem_is_judged_instead_of_gad7() -> 
     assert got["is_recovered"]
     assert got["is_reliably_improved"]
     assert not courses([below, unchanged])["c"]["is_recovered"]
+
+
+MADE_FOR = {
+    **{problem: ["gad7"] for problem in ("depression", "gad", "mixed", "none")},
+    **{"social_anxiety": ["spin"], "ptsd": ["pcl_5", "ies_r"], "agoraphobia": ["mi"], "ocd": ["oci"]},
+    **{"panic": ["pdss"], "health_anxiety": ["hai"]},
+}
+"""Problem descriptor → its anxiety measure (PMC5942544, table 2; PCL-5 has replaced IES-R)."""
+ANXIETY = ("spin", "pcl_5", "ies_r", "mi", "oci", "pdss", "hai", "gad7")
+
+
+@pytest.mark.parametrize("problem", MADE_FOR)
+def test_the_measure_of_the_problem_is_judged_and_no_other(problem: str) -> None:
+    """Everything was taken twice, and one measure after the other is the only one that ends below its cut-off."""
+    below = {"first_score": 60, "last_score": 0, "gain_score": 60, "is_paired": True}
+    unchanged = {"first_score": 60, "last_score": 60, "gain_score": 0, "is_paired": True}
+    measures = [
+        {"episode_key": recovers, "instrument_code": code, **(below if code == recovers else unchanged)}
+        for recovers in ANXIETY
+        for code in ANXIETY
+    ]
+    got = courses(measures, problems=dict.fromkeys(ANXIETY, problem))
+    assert [code for code in ANXIETY if got[code]["is_recovered"]] == MADE_FOR[problem][:1]
+
+
+@pytest.mark.parametrize("problem", MADE_FOR)
+def test_gad7_stands_for_the_measure_of_the_problem(problem: str) -> None:
+    gad7 = Measure("gad7", 8, 4, 15, 5).row("c")
+    other = next(code for code in ANXIETY if code not in (*MADE_FOR[problem], "gad7"))
+    once = [{**Measure(code, 0, 0, 60, None).row("c")} for code in MADE_FOR[problem] if code != "gad7"]
+    stranger = {**Measure(other, 0, 0, 60, 60).row("c")}
+    assert courses([gad7, stranger, *once], problems={"c": problem})["c"]["is_reliably_recovered"]
+
+
+def test_problems_are_those_of_the_sheet_of_appointments() -> None:
+    with (SEEDS / "ref_sheet_code.csv").open(encoding="utf-8") as file:
+        listed = [row["code"] for row in csv.DictReader(file) if row["list_code"] == "problem"]
+    assert [list(p.problems) for p in read_programmes() if p.problems] == [listed]
+    assert set(MADE_FOR) == set(listed)
 
 
 def test_wsas_is_no_part_of_recovery() -> None:

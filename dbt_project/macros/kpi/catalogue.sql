@@ -52,7 +52,8 @@
 {%- endmacro %}
 
 {#-
-    Fields that most KPIs do without. `computed_by` names the model of a KPI that is made of other KPIs' figures and not
+    Fields that most KPIs do without. `withdrawn_because` says what was wrong with a version of which no figure may be
+    made any more; it stays for the ledger. `computed_by` names the model of a KPI that is made of other KPIs' figures and not
     counted from facts: fct_kpi_second if it is the difference of the two KPIs of the metric. `spread_measure` is the measure whose standard deviation an effect is held against.
 -#}
 {% macro kpi_optional_fields() -%}
@@ -63,7 +64,8 @@
         'cohort_shift_days': none,
         'slice_periods': ['quarter', 'financial_year'],
         'valid_from': none,
-        'valid_to': none
+        'valid_to': none,
+        'withdrawn_because': none
     }) }}
 {%- endmacro %}
 
@@ -103,19 +105,24 @@
     {{ return(graph['kpi_definitions']) }}
 {%- endmacro %}
 
+{#- The KPIs of which there are figures: all but withdrawn ones. -#}
+{% macro kpi_in_use() -%}
+    {{ return(kpi_definitions() | selectattr('withdrawn_because', 'none') | list) }}
+{%- endmacro %}
+
 {#- The KPIs that are counted from facts which are made before any KPI. -#}
 {% macro kpi_catalogue() -%}
-    {{ return(kpi_definitions() | selectattr('computed_by', 'none') | rejectattr('is_second_order') | list) }}
+    {{ return(kpi_in_use() | selectattr('computed_by', 'none') | rejectattr('is_second_order') | list) }}
 {%- endmacro %}
 
 {#- The KPIs that are counted from facts which are made of KPIs, such as signals. -#}
 {% macro kpi_second_order() -%}
-    {{ return(kpi_definitions() | selectattr('is_second_order') | list) }}
+    {{ return(kpi_in_use() | selectattr('is_second_order') | list) }}
 {%- endmacro %}
 
 {#- The KPIs that are the difference of two others, which `difference_of` names. -#}
 {% macro kpi_differences() -%}
-    {{ return(kpi_definitions() | selectattr('computed_by', 'equalto', 'fct_kpi_second') | list) }}
+    {{ return(kpi_in_use() | selectattr('computed_by', 'equalto', 'fct_kpi_second') | list) }}
 {%- endmacro %}
 
 {% macro _kpi_read_catalogue() -%}
@@ -369,9 +376,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Versions of one KPI may stand beside each other but not cover the same time twice; balancing KPIs exist. -#}
+{#- Versions of one KPI may stand beside each other but not cover the same time twice, withdrawn ones apart, which cover
+    none; balancing KPIs exist. -#}
 {% macro _kpi_check_across(kpis, problems) -%}
-    {%- set ids = kpis | map(attribute='kpi_id') | list -%}
+    {%- set ids = kpis | selectattr('withdrawn_because', 'none') | map(attribute='kpi_id') | list -%}
     {%- for kpi in kpis -%}
         {%- if kpi.balancing_kpi and kpi.balancing_kpi not in ids -%}
             {%- do problems.append("KPI metric '" ~ kpi.metric ~ "' (" ~ kpi.file ~ "): balancing_kpi '" ~ kpi.balancing_kpi
@@ -381,7 +389,8 @@
             {%- if other.version == kpi.version -%}
                 {%- do problems.append("KPI metric '" ~ other.metric ~ "' (" ~ other.file ~ "): " ~ kpi.kpi_id ~ " version "
                     ~ kpi.version ~ " is already metric '" ~ kpi.metric ~ "'. Give the new definition a new version.") -%}
-            {%- elif (other.valid_from or '0000-00-00') | string <= (kpi.valid_to or '9999-12-31') | string
+            {%- elif not (other.withdrawn_because or kpi.withdrawn_because)
+                and (other.valid_from or '0000-00-00') | string <= (kpi.valid_to or '9999-12-31') | string
                 and (kpi.valid_from or '0000-00-00') | string <= (other.valid_to or '9999-12-31') | string -%}
                 {%- do problems.append("KPI metric '" ~ other.metric ~ "' (" ~ other.file ~ "): its validity overlaps that of '"
                     ~ kpi.metric ~ "', another version of " ~ kpi.kpi_id ~ ". End the older one with valid_to the day before"

@@ -1,5 +1,5 @@
--- The catalogue as rows, for everything that reads definitions in SQL.
-{%- for kpi in kpi_definitions() %}
+-- The catalogue as rows, for everything that reads definitions in SQL; without what is withdrawn.
+{%- for kpi in kpi_in_use() %}
 select
     {{ kpi_constants(kpi) }},
     cast({{ kpi.number }} as int) as kpi_number,

@@ -1,6 +1,6 @@
 -- What each KPI is made of: the measures that it names, and the raw tables that their facts come from.
 {%- set known = {} %}
-{%- for kpi in kpi_definitions() %}
+{%- for kpi in kpi_in_use() %}
 {%- for table in kpi_raw_tables(kpi, known) %}
 select {{ kpi_constants(kpi) }}, 'table' as input_code, {{ sql_text(table.replace('__', '.', 1)) }} as input_name
 union all

@@ -1,6 +1,8 @@
 -- Closed episodes with what all their measures together come to, by the rule of the programme that the region file
--- names, else of the default one. Measures of one thing stand for each other: of a group only the one of the lowest rank
--- that was taken is judged (Talking Therapies: the anxiety measure made for the problem, else GAD-7).
+-- names, else of the default one. Measures of one thing stand for each other, and one of a group is judged. Where the
+-- problem is known, the programme lists the measures for it, and no others count: of those taken twice the first of the
+-- list, else of those taken once (Talking Therapies: the anxiety measure made for the problem, else GAD-7). Where it is
+-- not known, the one of the lowest rank that was taken.
 --   eligible        the service measured outcomes when the episode ended, and saw the person on more than one day
 --   finished        a course: measured by the programme at least once, and seen on more than one day
 --   case at start   any measure at caseness; not at caseness: finished and none
@@ -15,6 +17,21 @@ with programme as (
     where p.programme_code = chosen.programme_code or (chosen.programme_code is null and p.is_default)
 ),
 
+-- What the course is about, as it was said last.
+problem as (
+    select episode_key, problem_code
+    from {{ ref('fct_contact') }}
+    where episode_key is not null and problem_code <> 'UNMAPPED'
+    qualify row_number() over (
+        partition by episode_key order by contact_on desc nulls last, contact_key desc nulls last
+    ) = 1
+),
+
+listed_group as (
+    select distinct programme_code, problem_code, measure_group_code
+    from {{ ref('ref_problem_measure') }}
+),
+
 ranked as (
     select
         o.*,
@@ -23,10 +40,14 @@ ranked as (
         r.caseness_value,
         {{ reliable_change('r') }} as reliable_change,
         p.multi_measure_rule_code,
+        -- A group without a list for the problem is judged by ranks.
+        listed_group.problem_code is null or listed.problem_code is not null as is_for_problem,
         row_number() over (
             partition by o.episode_key, r.measure_group_code
             order by
-                r.measure_rank asc nulls last, o.first_assessed_on asc nulls last,
+                case when listed.problem_code is null then 1 else 0 end asc nulls last,
+                case when listed.problem_code is not null and not o.is_paired then 1 else 0 end asc nulls last,
+                coalesce(listed.measure_rank, r.measure_rank) asc nulls last, o.first_assessed_on asc nulls last,
                 o.instrument_code asc nulls last, o.scale_code asc nulls last
         ) as group_rank
     from {{ ref('mart_episode_outcome') }} as o
@@ -36,6 +57,16 @@ ranked as (
         and o.instrument_code = r.instrument_code
         and o.instrument_version = r.instrument_version
         and o.scale_code = r.scale_code
+    left join problem on o.episode_key = problem.episode_key
+    left join listed_group
+        on p.programme_code = listed_group.programme_code
+        and problem.problem_code = listed_group.problem_code
+        and r.measure_group_code = listed_group.measure_group_code
+    left join {{ ref('ref_problem_measure') }} as listed
+        on p.programme_code = listed.programme_code
+        and problem.problem_code = listed.problem_code
+        and r.measure_group_code = listed.measure_group_code
+        and o.instrument_code = listed.instrument_code
 ),
 
 measure as (
@@ -45,7 +76,7 @@ measure as (
         o.first_assessed_on,
         o.is_paired,
         o.multi_measure_rule_code,
-        o.programme_code is not null and o.group_rank = 1 as is_measure,
+        o.programme_code is not null and o.group_rank = 1 and o.is_for_problem as is_measure,
         {{ is_case('o.first_score', 'o.caseness_operator', 'o.caseness_value') }} as is_case_at_start,
         {{ is_case('o.last_score', 'o.caseness_operator', 'o.caseness_value') }} as is_case_at_end,
         coalesce(o.gain_score >= o.reliable_change, false) as is_better,

@@ -8,6 +8,7 @@ select
     -- HMIS records a contact by the living situation found at it, so it took place.
     'attended' as attended_status_code,
     cast(null as date) as cancelled_on,
+    cast(null as string) as problem_code,
     s.living_situation_code,
     s.created_at,
     s.updated_at,
@@ -24,6 +25,7 @@ select
     'appointment' as contact_kind_code,
     {{ sheet_code('attendance', 'attendance_code') }} as attended_status_code,
     {{ try_date('r.cancelled_on') }} as cancelled_on,
+    {{ sheet_code('problem', 'problem_code') }} as problem_code,
     cast(null as string) as living_situation_code,
     cast(null as timestamp) as created_at,
     cast(null as timestamp) as updated_at,
