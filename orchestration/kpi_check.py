@@ -61,8 +61,13 @@ def check(region: Region, *, formulas: bool, tell: Callable[[str], None]) -> lis
         built = set(connection.execute("SELECT kpi_id, version FROM kpi.kpi_definition").fetchall())
         for verdict in verdicts:
             kpi = verdict.kpi
+            is_built = (kpi["kpi_id"], kpi["version"]) in built
+            if kpi["withdrawn_because"]:
+                if is_built:
+                    verdict.problems.append("the warehouse was built before it was withdrawn; run `trigpoint run`")
+                continue
             tell(f"making {kpi['kpi_id']} again from its members")
-            if (kpi["kpi_id"], kpi["version"]) in built:
+            if is_built:
                 if kpi["numerator"]:  # what is computed from other KPIs has no members of its own
                     check_figures(connection, verdict)
             else:
@@ -186,9 +191,11 @@ def show_verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
     for verdict in verdicts:
         mark = Text("fail", style="red") if verdict.problems else Text("pass", style="green")
         kpi, formulas = verdict.kpi, str(verdict.formulas) if verdict.formulas else ""
-        table.add_row(mark, kpi["kpi_id"], str(kpi["version"]), kpi["name"], f"{verdict.figures:,}", formulas)
+        name = f"{kpi['name']} (withdrawn)" if kpi["withdrawn_because"] else kpi["name"]
+        table.add_row(mark, kpi["kpi_id"], str(kpi["version"]), name, f"{verdict.figures:,}", formulas)
         parts += [Text(f"{kpi['kpi_id']}: {problem}") for problem in verdict.problems]
     failed = sum(1 for verdict in verdicts if verdict.problems)
     total = sum(verdict.figures for verdict in verdicts)
-    parts.append(Text(f"{len(verdicts)} KPIs, {failed} failed; {total:,} figures made again from their members"))
+    in_use = sum(1 for verdict in verdicts if not verdict.kpi["withdrawn_because"])
+    parts.append(Text(f"{in_use} KPIs, {failed} failed; {total:,} figures made again from their members"))
     return Group(*parts)
