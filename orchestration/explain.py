@@ -205,7 +205,7 @@ def _of_group(rows: list[Row], question: Question, compared: str | None = None) 
     if compared is not None:
         rows = _rows_of(rows, compared, question.compared, f"{kpi} compares groups by another KPI", "--compared")
     rows = _rows_of(rows, "slice_code", question.by, f"{kpi} compares groups of people", "--by")
-    return _rows_of(rows, "slice_value", question.of, f"{kpi} is of one group by {rows[0]['slice_code']}", "--of")[0]
+    return _rows_of(rows, "slice_value", question.of, f"{kpi} is published by {rows[0]['slice_code']}", "--of")[0]
 
 
 def _one_of(rows: list[Row], column: str, wanted: str | None, says: str, option: str) -> Row:
