@@ -44,6 +44,10 @@ EXIT_CODES = {"VaultError": 1, "ManifestError": 1, "GateError": 3, "BusyError": 
 """Failures that say in their own words what to do, by name: to import them all would take seconds."""
 
 
+_BEFORE_ANYTHING = frozenset({"NothingLoadedError", "AsOfError"})
+"""Failures for want of something to begin with, in their own words: it matters to nobody at which step they showed."""
+
+
 class RunFailedError(Exception):
     """The run failed; the message says at which step, why, and what to do next."""
 
@@ -143,6 +147,7 @@ def _instance(region: Region) -> Any:
 def _failure(events: list[Any]) -> RunFailedError:
     causes = []
     code = 1
+    advice = ""
     for event in events:
         error = event.step_failure_data.error
         while error.cause is not None:
@@ -150,6 +155,9 @@ def _failure(events: list[Any]) -> RunFailedError:
         name = error.cls_name or "error"
         code = EXIT_CODES.get(name, code)
         message = re.sub(rf"^(?:\w+\.)*{re.escape(name)}: ", "", error.message.strip())
-        causes.append(f"{event.step_key}: {message}")
-    advice = "What was landed and loaded stays; `trigpoint run` goes on from there."
-    return RunFailedError("\n".join(causes) + "\n" + advice, code)
+        if name in _BEFORE_ANYTHING:
+            causes.append(message)
+        else:
+            causes.append(f"{event.step_key}: {message}")
+            advice = "\nWhat was landed and loaded stays; `trigpoint run` goes on from there."
+    return RunFailedError("\n".join(causes) + advice, code)

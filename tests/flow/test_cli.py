@@ -18,7 +18,7 @@ from orchestration.pipeline import GateError, Pipeline
 from orchestration.progress import Progress
 from orchestration.region import Region, load_region
 from orchestration.release import latest, read_manifest
-from orchestration.runner import run_main
+from orchestration.runner import RunFailedError, run_main
 from orchestration.status import paused, released
 from orchestration.summary import summarise
 from orchestration.warehouse import connect
@@ -108,6 +108,18 @@ def test_mistakes_are_told_with_what_would_work(undisturbed: Run) -> None:
     ):
         said = ask(region, *arguments)
         assert (said.exit_code, words in said.output) == (code, True), said.output
+
+
+def test_where_nothing_was_delivered_a_run_says_so_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "region.yml").write_text(
+        "region: {id: demo, name: Demo region}\norganisations:\n  - {id: harbour, name: Harbour Housing}\n"
+        "sources:\n  - {id: harbour_hmis, kind: hmis_csv, organisation: harbour, location: deliveries/*.zip}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(RunFailedError) as caught:
+        run_main(load_region(tmp_path / "region.yml"))
+    expected = "nothing was delivered yet; `trigpoint check` says where deliveries are looked for"
+    assert (str(caught.value), caught.value.exit_code) == (expected, 1)
 
 
 def test_files_of_a_release_state_their_rows(undisturbed: Run) -> None:
