@@ -121,6 +121,7 @@ def _definition(kpi: Kpi) -> Table:
         "denominator": _measure(kpi["denominator"]) if kpi["denominator"] else "none",
         "difference": " less ".join(kpi["difference_of"]) if kpi["difference_of"] else None,
         "spread": _measure(kpi["spread"]) if kpi["spread"] else None,
+        "weighted by": _measure(kpi["population"]) if kpi["population"] else None,
         "left out": "\n".join(f"{e['code']}: {e['text']}" for e in kpi["exclusions"]) or "nothing",
         "statistic": f"{kpi['statistic']} × {kpi['multiplier']:g}, in {kpi['unit']}",
         "direction": {1: "higher is better", -1: "lower is better", 0: "neither is better"}[kpi["direction"]],
@@ -168,6 +169,7 @@ _TAKES = {
     "sum_boolean": "rows of {fact} where {column}",
     "count": "rows of {fact} that have {column}",
     "sum": "sum of {fact}.{column}",
+    "max": "{fact}.{column} of each stratum",
     "median": "median of {fact}.{column}",
     "percentile": "quantile {percentile} of {fact}.{column}",
     "count_distinct": "distinct {column} of {fact} active between {interval}",
@@ -184,7 +186,7 @@ def _lineage(kpi: Kpi) -> Table:
     table = Table(title="From facts", title_justify="left", box=None, pad_edge=False)
     for name in ("measure", "fact", "column", "by the month of", "whose deliveries", "defined in"):
         table.add_column(name)
-    for part in ("numerator", "denominator", "spread"):
+    for part in ("numerator", "denominator", "spread", "population"):
         if measure := kpi[part]:
             line = line_of(measure["file"], "semantic_models", measure["semantic_model"])
             anchor = measure["interval"][0] if measure["interval"] else measure["anchor_column"]

@@ -113,7 +113,8 @@ def check_figures(connection: duckdb.DuckDBPyConnection, verdict: Verdict) -> No
     _gather(connection, kpi)
     series = "SELECT DISTINCT level_code, slice_code FROM checked_figure ORDER BY ALL"
     for level, slice_code in connection.execute(series).fetchall():
-        rows = connection.execute(_comparison(kpi, level, slice_code)).fetchall()
+        compare = _weighted_comparison if kpi["population"] else _comparison
+        rows = connection.execute(compare(kpi, level, slice_code)).fetchall()
         verdict.figures += len(rows)
         wrong = [row for row in rows if not row[-1]]
         if wrong:
@@ -140,6 +141,16 @@ def _gather(connection: duckdb.DuckDBPyConnection, kpi: Kpi) -> None:
         f"CREATE OR REPLACE TEMP TABLE checked_member AS SELECT * FROM {members} WHERE kpi_id = ? AND version = ?",
         of_kpi,
     )
+    if kpi["population"]:
+        counted, fact = kpi["numerator"], kpi["numerator"]["fact"]
+        found = "SELECT table_schema FROM information_schema.tables WHERE table_name = ?"
+        (schema,) = connection.execute(found, [fact]).fetchall()[0]
+        connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE checked_stratum AS
+                SELECT {counted["member_key"]} AS member_key, {counted["columns"]["stratum"]} AS stratum,
+                    {kpi["population"]["column"]} AS people
+                FROM {schema}.{fact}"""
+        )
 
 
 def _comparison(kpi: Kpi, level: str, slice_code: str) -> str:
@@ -160,6 +171,35 @@ def _comparison(kpi: Kpi, level: str, slice_code: str) -> str:
             WHERE f.level_code = '{level}' AND f.slice_code = '{slice_code}'
             GROUP BY f.level_key, f.slice_value, f.period_type_code, f.period_start_on, f.numerator, f.denominator,
                 f.value
+        )
+        SELECT *, built IS NOT DISTINCT FROM again FROM c ORDER BY ALL
+    """
+
+
+def _weighted_comparison(kpi: Kpi, level: str, slice_code: str) -> str:
+    """The same of an estimate weighted by strata: which one a member is of, and its people, says the fact."""
+    condition = belongs(
+        level, slice_code, kpi["base_slice"] or "all", kpi["statistic"], is_rolled=False, is_stock=False
+    )
+    return f"""
+        WITH s AS (
+            SELECT f.level_key, f.slice_value, f.period_type_code, f.period_start_on, f.numerator, f.denominator,
+                f.value, w.stratum, sum(m.numerator_value) AS x, sum(m.denominator_value) AS n, max(w.people) AS people
+            FROM checked_figure AS f
+            LEFT JOIN checked_member AS m ON {condition} AND m.in_denominator
+            LEFT JOIN checked_stratum AS w ON w.member_key = m.member_key
+            WHERE f.level_code = '{level}' AND f.slice_code = '{slice_code}'
+            GROUP BY ALL
+        ),
+        c AS (
+            SELECT level_key, slice_value, period_type_code, period_start_on,
+                concat_ws(' ', numerator, 'of', denominator, 'weighted', round(value, 6)) AS built,
+                concat_ws(
+                    ' ', coalesce(sum(x), 0)::DECIMAL(28, 4), 'of', coalesce(sum(n), 0)::DECIMAL(28, 4), 'weighted',
+                    round({kpi["multiplier"]} * sum(people * x::DOUBLE / n::DOUBLE) / sum(people), 6)
+                ) AS again
+            FROM s
+            GROUP BY level_key, slice_value, period_type_code, period_start_on, numerator, denominator, value
         )
         SELECT *, built IS NOT DISTINCT FROM again FROM c ORDER BY ALL
     """

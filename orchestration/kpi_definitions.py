@@ -177,9 +177,11 @@ def digest(kpi: Mapping[str, Any]) -> str:
     """Hash of what a KPI's number follows from. Texts, owners, levels and slices may change without a new version."""
     parts = {name: _measure(kpi.get(name)) for name in ("numerator", "denominator", "spread")}
     exclusions = [{name: e[name] for name in ("code", "column", "when")} for e in kpi["exclusions"]]
-    computed = {"computed_by": kpi["computed_by"]} if kpi["computed_by"] else {}
+    computed: dict[str, Any] = {"computed_by": kpi["computed_by"]} if kpi["computed_by"] else {}
     if kpi.get("difference_of"):
         computed["difference_of"] = kpi["difference_of"]
+    if kpi.get("population"):
+        computed |= {"population": _measure(kpi["population"]), "stratum": kpi["numerator"]["columns"]["stratum"]}
     fields = {name: kpi[name] for name in _FIELDS}
     return definition_ledger.digest(parts | {"exclusions": exclusions} | fields | computed)
 

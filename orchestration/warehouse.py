@@ -66,7 +66,8 @@ _OPS_TABLES = {
     ),
     "survey_form": (
         "source_id VARCHAR, form_code VARCHAR, instrument_code VARCHAR, assessed_on_field VARCHAR, "
-        "person_field VARCHAR, person_scheme VARCHAR, timepoint_field VARCHAR"
+        "person_field VARCHAR, person_scheme VARCHAR, timepoint_field VARCHAR, stratum_field VARCHAR, "
+        "stratum_of_person VARCHAR"
     ),
     "survey_item": (
         "source_id VARCHAR, form_code VARCHAR, instrument_code VARCHAR, question_code VARCHAR, item_number INTEGER, "

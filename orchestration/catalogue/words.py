@@ -67,11 +67,15 @@ UNITS = {
     "points": "percentage points",
     "currency": "amount of money",
 }
-STATISTICS = {"distinct_count": "count of different people"}
+STATISTICS = {
+    "distinct_count": "count of different people",
+    "stratified": "proportion, weighted by the people of each stratum",
+}
 INTERVALS = {
     "wilson": "95 % by Wilson's score",
     "byar": "95 % by Byar's method, exact below 10",
     "t": "95 % by Student's t",
+    "stratified": "95 %, normal, with the finite population correction of each stratum",
     "none": "none",
 }
 CATEGORIES = {
@@ -108,6 +112,7 @@ _NOT_COUNTED = {
     "ratio": "a quotient of two amounts",
     "effect_size": "a mean beside its spread",
     "difference": "a difference",
+    "stratified": "a weighted proportion",
     "value": "a value without counts",
 }
 """Statistic that is made of no counts → what it is."""

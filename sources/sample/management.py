@@ -98,6 +98,7 @@ class Management:
             Draws(self.ledger.seed, "reports", self.provider.id), self.provider, self.ledger
         )
         self.rows["reference_population"] = _population_in_need(self.provider)
+        self.rows["sampling_frame"] = _sampling_frame(self.provider, self.ledger.people)
 
     def _appointments(self, draws: Draws) -> list[Row]:
         """Every three weeks of a stay; the booking system knows person and service, not the stay."""
@@ -496,6 +497,22 @@ def _population_in_need(provider: Provider) -> list[Row]:
     return rows
 
 
+def _sampling_frame(provider: Provider, people: int) -> list[Row]:
+    """Whom the satisfaction survey speaks for, by year; only Harbour says how many it invited. Few answer of its
+    house and dormitory, and nobody of its last stratum."""
+    return [
+        {
+            "form_code": "satisfaction",
+            "period_start_on": f"{year}-04-01",
+            "stratum_code": stratum,
+            "population_count": 4 + people * permille // 1000,
+            "invited_count": 4 + people * permille // 1500 if provider.id == "harbour" else None,
+        }
+        for year in (2023, 2024, 2025)
+        for stratum, permille in _FRAMES.get(provider.id, {}).items()
+    ]
+
+
 def _in_need(of: str, area: str, year: int, counts: Mapping[str, Mapping[str, int]], percent: int) -> list[Row]:
     """``percent`` of the counts; later groups grow by a little more a year."""
     return [
@@ -512,6 +529,12 @@ def _in_need(of: str, area: str, year: int, counts: Mapping[str, Mapping[str, in
         for at, (group, count) in enumerate(groups.items())
     ]
 
+
+_FRAMES = {
+    "harbour": {"own_flat": 90, "shared_house": 120, "dormitory": 150, "hospital": 2},
+    "tidewell": {"18_24": 60, "25_34": 90, "35_44": 60, "45_54": 40, "55_64": 20, "65_plus": 5},
+}
+"""Provider → stratum → people in a thousand of the region's."""
 
 _OBJECTIVES = (
     ("M", None, "mission", "A home and a life of one's own for everybody", "long", "board"),

@@ -145,6 +145,8 @@ def _norrowgate(p: Planting) -> None:
 def _tidewell(p: Planting) -> None:
     fewer = p.like("reference_population", reference_year=2020, person_count=-4)
     p.plant("reference_population", "negative_amount", "record", "person_count", fewer)
+    nobody = p.like("sampling_frame", stratum_code="unknown", population_count=-1)
+    p.plant("sampling_frame", "negative_amount", "record", "population_count", nobody)
     kept = p.like("appointment", appointment_code="TWB900001", attendance_code="attended", cancelled_on="2025-09-01")
     p.plant("appointment", "cancelled_all_the_same", "warning", "attendance_code", kept)
     rated = p.like("goal_review", rated_on="2025-09-19", attainment_level=3)

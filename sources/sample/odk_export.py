@@ -54,6 +54,8 @@ class Form:
     has_wave: bool = True
     total: str | None = None
     comment: str = "comment"
+    stratum: tuple[str, tuple[str, ...]] | None = None
+    """A question of its own that says where somebody belongs in the sampling frame, and its options."""
     repeat: Repeat | None = None
 
 
@@ -78,6 +80,8 @@ class Responses:
     """How many records the repeat has."""
     repeat_values: Ints
     """A number for every submission from which the repeat's values follow."""
+    stratum: Ints
+    """Option of the form's stratum, where it asks for one."""
     total_error: int = 0
     """Added to the supplied total."""
 
@@ -195,6 +199,9 @@ def _json_lines(form: Form, salt: int, responses: Responses, rows: Ints, answers
         parts += [',"wave":', _in_json(Labels(WAVES, responses.wave[rows]).texts(every))]
     for position, question in enumerate(form.choices):
         parts += [f',"{question}":', _in_json(Numbers(answers[:, position]).texts(every))]
+    if form.stratum:
+        name, options = form.stratum
+        parts += [f',"{name}":', _in_json(Labels(options, responses.stratum[rows]).texts(every))]
     if form.total:
         total = _total(answers, responses.total_error)
         parts += [f',"{form.total}":', _in_json(Numbers(total).texts(every), quoted=False)]
@@ -247,6 +254,7 @@ def _json_repeats(repeat: Repeat, salt: int, responses: Responses, row: Ints, or
 
 def _csv_header(form: Form) -> bytes:
     names = ["SubmissionDate", "start", form.date, "client_ref", *(["wave"] if form.has_wave else []), *form.choices]
+    names += [form.stratum[0]] if form.stratum else []
     names += [*([form.total] if form.total else []), form.comment]
     names += [f"SET-OF-{form.repeat.name}"] if form.repeat else []
     names += ["meta-instanceID", "KEY", "SubmitterID", "SubmitterName", "AttachmentsPresent", "AttachmentsExpected"]
@@ -268,6 +276,8 @@ def _csv_lines(form: Form, salt: int, responses: Responses, rows: Ints, answers:
     if form.has_wave:
         cells.append(Labels(WAVES, responses.wave[rows]).texts(every))
     cells += [Numbers(answers[:, position]).texts(every) for position in range(len(form.choices))]
+    if form.stratum:
+        cells.append(Labels(form.stratum[1], responses.stratum[rows]).texts(every))
     if form.total:
         cells.append(Numbers(_total(answers, responses.total_error)).texts(every))
     cells.append(responses.comment.texts(rows))
@@ -313,5 +323,6 @@ def single(
         review=one + MISSING,
         repeats=one,
         repeat_values=one,
+        stratum=one,
         total_error=total_error,
     )

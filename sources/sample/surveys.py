@@ -15,7 +15,7 @@ import numpy as np
 
 from sources.sample.calendar import DAY_SECONDS, NEVER, day, iso
 from sources.sample.columns import Column, Constant, Labels
-from sources.sample.draws import Draws, weighted
+from sources.sample.draws import Draws, Ints, by_weight, weighted
 from sources.sample.files import Insertion, write_zip
 from sources.sample.hmis import Course
 from sources.sample.hmis_defects import Guest
@@ -53,6 +53,10 @@ _REPEATS = weighted({0: 30, 1: 35, 2: 25, 3: 10})
 SUPPORTS = Repeat("supports", {"support_kind": ("benefits", "housing", "health", "work"), "minutes": None})
 GOALS = Repeat("goals", {"goal_area": ("home", "money", "people", "health"), "progress": ("1", "2", "3", "4", "5")})
 _SATISFACTION = Form("satisfaction", "answered_on", SATISFACTION, "2", has_wave=False, comment="sat_comment")
+_LIVES_IN = ("own_flat", "shared_house", "dormitory")
+"""Strata of the sampling frame of Harbour Housing; Tidewell's are age bands."""
+_CONTENT = by_weight((80, 16, 4))
+_LESS_CONTENT = by_weight((45, 35, 20))
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class OdkForm:
 
     form: Form
     instruments: tuple[Instrument, ...] = ()
+    stratum: str | None = None
+    """What of the person is the stratum of the sampling frame."""
     is_interview: bool = False
     """Decisions at the end of a stay instead of a course of scores."""
     is_star: bool = False
@@ -95,7 +101,7 @@ ODK_SOURCES = (
             OdkForm(
                 Form("wellbeing_check", "visit_date", PHQ9.questions, "3", total="phq9_total", repeat=SUPPORTS), (PHQ9,)
             ),
-            OdkForm(_SATISFACTION),
+            OdkForm(replace(_SATISFACTION, stratum=("lives_in", _LIVES_IN))),
         ),
     ),
     OdkSource(
@@ -103,7 +109,7 @@ ODK_SOURCES = (
         True,
         (
             OdkForm(Form("check_in", "visit_date", (*PHQ9.questions, *GAD7.questions), "1"), (PHQ9, GAD7)),
-            OdkForm(_SATISFACTION),
+            OdkForm(_SATISFACTION, stratum="age_band"),
             OdkForm(
                 Form("outcome_interview", "held_on", POM.questions, "1", has_wave=False), (POM,), is_interview=True
             ),
@@ -135,6 +141,8 @@ def mapping_of(source: OdkSource) -> list[str]:
             f"          assessed_on: {form.date}",
         ]
         lines += ["          timepoint: wave"] if form.has_wave else []
+        lines += [f"          stratum: {form.stratum[0]}"] if form.stratum else []
+        lines += [f"          stratum: {{person: {known.stratum}}}"] if known.stratum else []
         lines.append(f"          free_text: [{form.comment}]")
         if form.repeat:
             lines.append(f"          plain: [{', '.join(form.repeat.options)}]")
@@ -163,7 +171,7 @@ def instrument_lines(instruments: Sequence[Instrument]) -> list[str]:
     ]
 
 
-def submit(known: OdkForm, draws: Draws, provider: Provider, waves: Waves, first: int) -> Responses:
+def submit(known: OdkForm, draws: Draws, provider: Provider, waves: Waves, first: int, seed: int) -> Responses:
     """Submissions of one form by the people who were asked, numbered from ``first`` on."""
     if known.is_interview:
         rows = waves.only(END)
@@ -201,7 +209,18 @@ def submit(known: OdkForm, draws: Draws, provider: Provider, waves: Waves, first
         review=draws.out_of(_REVIEW, size),
         repeats=draws.out_of(_REPEATS, size),
         repeat_values=draws.below(10_000, size),
+        stratum=_strata(known.form, answers, Draws(seed, provider.id, "strata", first)),
     )
+
+
+def _strata(form: Form, answers: Ints, draws: Draws) -> Ints:
+    """Those with a flat of their own are the content ones, and most of those who answer; the frame knows better. The
+    draws are others than those of the answers, so that what was there before them stays as it is."""
+    size = len(answers)
+    if not form.stratum:
+        return np.full(size, MISSING)
+    is_content = answers.sum(axis=1) >= 4 * answers.shape[1]
+    return np.where(is_content, draws.out_of(_CONTENT, size), draws.out_of(_LESS_CONTENT, size))
 
 
 @dataclass
@@ -242,7 +261,7 @@ class OdkWriter:
         draws = Draws(self.ledger.seed, self.source.id, course.block)
         waves = draw_waves(draws, self.provider, course.enrolments)
         for place, known in enumerate(self.source.forms):
-            responses = submit(known, draws, self.provider, waves, self.counts[place])
+            responses = submit(known, draws, self.provider, waves, self.counts[place], self.ledger.seed)
             self.counts[place] += len(responses.number)
             for delivery in self.files:
                 delivery[place].append(responses)

@@ -18,6 +18,8 @@ mapping:
       person: {field: client_ref, scheme: harbour_hmis}
       assessed_on: visit_date              # else the day of submission
       timepoint: wave
+      stratum: lives_in                    # optional: the question that says which stratum of the sampling frame
+      # or, where the person's records say it: stratum: {person: age_band}
       free_text: [comment]                 # always to the vault
       plain: [referral_route]              # text that is no personal data, kept readable
       select_multiple: [needs]             # ODK: one answer a chosen option, beside the list as sent
@@ -50,14 +52,17 @@ _FORM_KEYS = frozenset(
         "person",
         "assessed_on",
         "timepoint",
+        "stratum",
         "free_text",
         "plain",
         "select_multiple",
     }
 )
+PERSON_STRATA = ("age_band", "sex", "ethnicity", "disability")
+"""What of a person, or of the stay in which they answered, a sampling frame may be split by."""
 _CODE = re.compile(r"^[a-z][a-z0-9_]*$")
 
-FormRow = tuple[str, str, str | None, str | None, str | None, str | None, str | None]
+FormRow = tuple[str, str, str | None, str | None, str | None, str | None, str | None, str | None, str | None]
 ItemRow = tuple[str, str, str, str, int | None, str]
 
 
@@ -80,6 +85,10 @@ class FormMapping:
     """Id of the case-management source whose person codes ``person_field`` holds."""
     assessed_on: str | None = None
     timepoint: str | None = None
+    stratum: str | None = None
+    """Question whose answer is the stratum of the sampling frame."""
+    stratum_of_person: str | None = None
+    """What of the person is the stratum, one of :data:`PERSON_STRATA`."""
     free_text: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
     select_multiple: frozenset[str] = frozenset()
@@ -87,7 +96,7 @@ class FormMapping:
     @property
     def readable(self) -> frozenset[str]:
         """Questions whose answers the platform works with, so they stay out of the vault."""
-        single = {name for name in (self.person_field, self.assessed_on, self.timepoint) if name}
+        single = {name for name in (self.person_field, self.assessed_on, self.timepoint, self.stratum) if name}
         items = {question for numbers in self.items.values() for question in numbers}
         supplied = (*self.totals.values(), *self.scores.values())
         weights = {question for numbers in self.weights.values() for question in numbers}
@@ -128,7 +137,8 @@ def survey_mapping_rows(source_id: str, mapping: Mapping[str, Any]) -> tuple[lis
     forms: list[FormRow] = []
     items: list[ItemRow] = []
     for code, form in sorted(parse_mapping(mapping).forms.items()):
-        rest = (form.assessed_on, form.person_field, form.person_scheme, form.timepoint)
+        person = (form.person_field, form.person_scheme)
+        rest = (form.assessed_on, *person, form.timepoint, form.stratum, form.stratum_of_person)
         instruments: list[str | None] = [*sorted(form.items)] or [None]
         forms += [(source_id, code, instrument, *rest) for instrument in instruments]
         for instrument, numbers in sorted(form.items.items()):
@@ -162,6 +172,7 @@ def check_survey_mapping(mapping: Mapping[str, Any], *, has_events: bool) -> lis
 
 def _form(code: str, block: Mapping[str, Any]) -> FormMapping:
     person = block.get("person") or {}
+    stratum = block.get("stratum")
     return FormMapping(
         form_code=code,
         items=_items(block),
@@ -173,6 +184,8 @@ def _form(code: str, block: Mapping[str, Any]) -> FormMapping:
         person_scheme=person.get("scheme"),
         assessed_on=block.get("assessed_on"),
         timepoint=block.get("timepoint"),
+        stratum=stratum if isinstance(stratum, str) else None,
+        stratum_of_person=stratum["person"] if isinstance(stratum, Mapping) else None,
         free_text=frozenset(block.get("free_text") or ()),
         plain=frozenset(block.get("plain") or ()),
         select_multiple=frozenset(block.get("select_multiple") or ()),
@@ -252,11 +265,22 @@ def _check_shapes(block: Mapping[str, Any]) -> Iterator[str]:
         for key in sorted(_PERSON):
             if not isinstance(person.get(key), str):
                 yield f"person: '{key}' is required ({_PERSON_NEEDS[key]})"
+    yield from _check_stratum(block)
     for key in ("total", "score"):
         if not isinstance(block.get(key) or "", str | Mapping):
             yield f"'{key}' must be a question, or a block of instrument and question"
     if not isinstance(block.get("items_are_prereversed", False), bool):
         yield "'items_are_prereversed' must be true or false"
+
+
+def _check_stratum(block: Mapping[str, Any]) -> Iterator[str]:
+    stratum = block.get("stratum")
+    if stratum is None or isinstance(stratum, str):
+        return
+    if not isinstance(stratum, Mapping) or set(stratum) != {"person"} or stratum["person"] not in PERSON_STRATA:
+        yield f"'stratum' must be a question, or {{person: …}} with one of {_listed(PERSON_STRATA)}"
+    elif not block.get("person"):
+        yield "'stratum' is read from the person's records, and 'person' does not say who that is"
 
 
 _PERSON = {"field", "scheme"}

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from math import sqrt
 from statistics import stdev
 from typing import Any
 
@@ -286,6 +287,56 @@ ANSWERS = [
 ]
 
 
+def _strata(
+    organisation: str, year: int, *strata: tuple[str, int, int | None, int, int]
+) -> dict[str, list[dict[str, Any]]]:
+    """A frame of (stratum, people, invited, answers, positive ones) and its answers, one a month of the year."""
+    start = date(year, 4, 1)
+    owner = {"organisation_id": organisation, "form_code": "satisfaction"}
+    frame = [
+        {
+            **{
+                "sampling_stratum_key": f"{organisation} {year} {code}",
+                "stratum_code": code,
+                "period_start_on": start,
+                **owner,
+            },
+            **{"year_start_on": start, "year_end_on": date(year + 1, 3, 31)},
+            **{"population_count": people, "invited_count": invited},
+        }
+        for code, people, invited, _, _ in strata
+    ]
+    answers = [
+        {
+            **{"response_key": f"{organisation} {year} {code} {at}", "stratum_code": code, **owner},
+            **{
+                "answered_on": date(year, 4 + at % 9, 9),
+                "has_rating": True,
+                "is_rated": True,
+                "is_positive": at < positive,
+            },
+        }
+        for code, _, _, number, positive in strata
+        for at in range(number)
+    ]
+    return {"frame": frame, "answers": answers}
+
+
+SURVEYS = [
+    _strata(
+        "alpha",
+        2023,
+        ("flat", 40, 20, 12, 12),
+        ("house", 160, 20, 4, 1),
+        ("tent", 10, 4, 1, 0),
+        ("boat", 5, None, 0, 0),
+    ),
+    _strata("beta", 2023, ("flat", 100, None, 6, 3), ("house", 100, 1, 2, 2)),
+    _strata("beta", 2024, ("flat", 30, None, 10, 10)),
+]
+"""Alpha's flats answer more than its house, and its last two strata hardly; all of beta's answer alike in 2024."""
+
+
 def financial_year(day: date, start_month: int) -> date:
     return date(day.year if day.month >= start_month else day.year - 1, start_month, 1)
 
@@ -368,6 +419,9 @@ def _fill_core(connection: duckdb.DuckDBPyConnection) -> None:
     _insert(connection, "core.dim_award", [award])
     _insert(connection, "core.fct_staffing", VACANCIES)
     _insert(connection, "core.fct_action", ANSWERS)
+    for survey in SURVEYS:
+        _insert(connection, "core.fct_sampling_frame", survey["frame"])
+        _insert(connection, "core.fct_survey_response", survey["answers"])
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -753,6 +807,52 @@ def test_effect_size_is_mean_gain_in_deviations_of_the_first_scores(built: duckd
     mean = figure(built, kpi_id="OC-07", **year)
     assert (mean["value"], mean["denominator"]) == (3, 4)
     assert figure(built, kpi_id="OC-07.d", **year)["value"] == pytest.approx(3 / stdev([20, 10, 12, 18]), rel=1e-12)
+
+
+def test_a_weighted_share_is_that_of_each_stratum_times_its_people(built: duckdb.DuckDBPyConnection) -> None:
+    """Tent and boat have one answer together, and join the flats, the smaller of the others: 12 of 13 of 55 people."""
+    year: dict[str, Any] = {"kpi_id": "EX-03.weighted", "period_type_code": "financial_year"}
+    year |= {"period_start_on": date(2023, 4, 1)}
+    strata = {"alpha": [(12, 13, 55), (1, 4, 160)], "beta": [(3, 6, 100), (2, 2, 100)]}
+    strata["here"] = strata["alpha"] + strata["beta"]
+    for key, level in (("alpha", "organisation"), ("beta", "organisation"), ("here", "region")):
+        people = sum(size for _, _, size in strata[key])
+        share = sum(x / n * size for x, n, size in strata[key]) / people
+        variance = (
+            sum(x / n * (1 - x / n) * size**2 * (1 - n / size) / (n - 1) for x, n, size in strata[key]) / people**2
+        )
+        found = figure(built, level_code=level, level_key=key, **year)
+        assert (found["numerator"], found["denominator"]) == tuple(map(sum, list(zip(*strata[key], strict=True))[:2]))
+        assert found["value"] == pytest.approx(100 * share, rel=1e-12)
+        half = 100 * 1.959963984540054 * sqrt(variance)
+        limits = (max(100 * share - half, 0), min(100 * share + half, 100))
+        assert (found["ci95_lower"], found["ci95_upper"]) == pytest.approx(limits, rel=1e-12)
+        assert found["is_below_minimum"] == (found["denominator"] < 10)
+    unweighted = figure(built, level_code="organisation", level_key="alpha", **year | {"kpi_id": "EX-03"})
+    assert unweighted["value"] > figure(built, level_code="organisation", level_key="alpha", **year)["value"] + 30
+
+
+def test_answers_that_are_all_alike_have_a_weighted_share_without_limits(built: duckdb.DuckDBPyConnection) -> None:
+    year = {"period_type_code": "financial_year", "level_code": "organisation", "level_key": "beta"}
+    found = figure(built, kpi_id="EX-03.weighted", period_start_on=date(2024, 4, 1), **year)
+    assert (found["value"], found["ci95_lower"], found["ci998_upper"]) == (100, None, None)
+
+
+def test_a_response_rate_counts_strata_whose_invited_are_known(built: duckdb.DuckDBPyConnection) -> None:
+    """Beta's house had two answers of one invited, which can't be."""
+    year = {"kpi_id": "EX-03.invited", "period_type_code": "financial_year", "period_start_on": date(2023, 4, 1)}
+    found = figure(built, level_code="region", level_key="here", **year)
+    assert (found["numerator"], found["denominator"]) == (17, 44)
+
+
+def test_a_published_weighted_share_is_rounded_and_hidden_with_its_counts(built: duckdb.DuckDBPyConnection) -> None:
+    year: dict[str, Any] = {"kpi_id": "EX-03.weighted", "period_start_on": date(2023, 4, 1)}
+    whole = figure(built, "pub.pub_kpi_timeseries", level_code="organisation", level_key="alpha", **year)
+    true = figure(built, level_code="organisation", level_key="alpha", **year)
+    assert (whole["numerator"], whole["denominator"], whole["value_status"]) == (15, 15, "rounded")
+    assert (whole["value"], whole["ci95_upper"]) == (round(true["value"]), round(true["ci95_upper"]))
+    few = figure(built, "pub.pub_kpi_timeseries", level_code="organisation", level_key="beta", **year)
+    assert (few["value"], few["ci95_lower"], few["value_status"]) == (None, None, "suppressed")
 
 
 def test_pitfall_29_kept_goals_succeed_and_withdrawn_ones_are_no_failure(built: duckdb.DuckDBPyConnection) -> None:

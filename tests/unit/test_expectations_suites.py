@@ -138,7 +138,7 @@ def test_the_warehouse_suite_finds_what_landing_cannot() -> None:
         "orphan_record", "held_with_parent", "exit_before_entry", "unattached_response", "contradictory_figure",
         "supplied_score_mismatch", "unknown_organisation", "unknown_service", "unknown_person", "unknown_kpi",
         "unknown_entity", "objective_circle", "unknown_parent", "one_mission", "leaf_without_kpi", "unknown_objective",
-        "share_sum", "weight_sum", "unknown_outcome", "link_direction",
+        "share_sum", "weight_sum", "unknown_outcome", "link_direction", "unknown_form",
     }  # fmt: skip
 
 

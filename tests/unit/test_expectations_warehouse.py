@@ -40,7 +40,9 @@ CREATE TABLE benchmark.fct_benchmark_external AS SELECT * FROM (VALUES ('recover
     AS v (measure_id, is_contradictory), (VALUES ('yearbook', 'office', 'national', 'N1', '2023', 'all', 'd4',
     'yearbook.csv', 6, 7)) AS w (source_id, organisation_id, level_code, organisation_code, period_label, slice_code,
     delivery_id, file_name, row_number, line_number);
-INSERT INTO ops.survey_form VALUES ('harbour_odk', 'check_in', 'phq9', NULL, 'client_ref', 'harbour_hmis', NULL);
+INSERT INTO ops.survey_form VALUES
+    ('harbour_odk', 'check_in', 'phq9', NULL, 'client_ref', 'harbour_hmis', NULL, 'lives_in', NULL),
+    ('harbour_odk', 'exit', 'phq9', NULL, 'client_ref', 'harbour_hmis', NULL, NULL, NULL);
 INSERT INTO ops.source_config VALUES
     ('harbour_hmis', 'hmis_csv', 'case_management', 'harbour', NULL, NULL),
     ('harbour_odk', 'odk', 'survey', 'harbour', NULL, NULL),
@@ -69,6 +71,9 @@ SHEETS = {
         f"input.in_management__{entity}": ("service_key", [(2, "'known'")])
         for entity in ("finance", "supervision", "training", "culture")
     },
+    "input.in_management__sampling_frame": (
+        "form_code", [(2, "'check_in'"), (3, "'exit'"), (4, "'nowhere'"), (5, "CAST(NULL AS VARCHAR)")],
+    ),
     "core.fct_target": (
         "target_key, is_kpi_known, is_entity_known",
         [(2, "'t1', true, true"), (3, "'t2', false, true"), (4, "'t3', true, false")],
@@ -193,6 +198,8 @@ def test_what_sheets_refer_to_must_be_there(verdict: WarehouseVerdict) -> None:
         ("review", "unknown_person", 3),
         ("appointment", "unknown_service", 3),
         ("appointment", "unknown_person", 3),
+        ("sampling_frame", "unknown_form", 3),
+        ("sampling_frame", "unknown_form", 4),
         ("target", "unknown_kpi", 3),
         ("target", "unknown_entity", 4),
         ("objective", "one_mission", 2),

@@ -63,6 +63,7 @@ REQUIRED = {
         "OC-23",
     ),
     *("EF-01", "EF-02.housed", "EF-03", "EF-04", "EX-01", "EX-02", "EX-03", "EX-03.response"),
+    *("EX-03.weighted", "EX-03.invited"),
     *("WF-01", "WF-01.vacancy", "WF-02", "WF-03", "WF-04", "CU-01", "CU-02", "PI-01", "PI-02"),
     *(
         "EQ-01",
@@ -90,6 +91,7 @@ CATALOGUE_READERS = {
     "kpi_rollup": "is_rolled",
     "kpi_person_count": "is_distinct",
     "kpi_quantile": "is_quantile",
+    "kpi_stratified": "is_stratified",
     "fct_kpi_member": "is_any",
     "fct_kpi_second_member": "is_second_order",
 }
@@ -188,6 +190,7 @@ def _reads(kind: str, semantic_model: Any, measure: Any) -> bool:
         "is_rolled": additive and rolled,
         "is_distinct": measure.agg.value == "count_distinct",
         "is_quantile": measure.agg.value in ("median", "percentile"),
+        "is_stratified": any(dimension.name == "stratum" for dimension in semantic_model.dimensions),
         "is_any": True,
     }[kind]
 
@@ -266,6 +269,14 @@ def _measure(name: str, **changes: Any) -> Defect:
     return defect
 
 
+def _without_dimension(name: str) -> Defect:
+    def defect(graph: Graph) -> None:
+        for semantic_model in graph["semantic_models"].values():
+            semantic_model["dimensions"] = [d for d in semantic_model["dimensions"] if d["name"] != name]
+
+    return defect
+
+
 def _second_version(**changes: Any) -> Defect:
     def defect(graph: Graph) -> None:
         second = deepcopy(_metric(graph, "OC-05"))
@@ -312,6 +323,30 @@ DEFECTS = {
     "headline_read_alone": (_meta("OC-05", balancing_kpi=None), r"oc_05'.*balancing_kpi is empty.*never read alone"),
     "stock_added_up": (_meta("AC-04", additivity="place_and_time"), r"ac_04'.*counts a stock.*Use place"),
     "effect_without_spread": (_without("OC-07.d", "spread_measure"), r"oc_07_d'.*spread_measure must name a measure"),
+    "estimate_without_people": (
+        _without("EX-03.weighted", "population_measure"),
+        r"ex_03_weighted'.*experience\.yml.*population_measure must name a measure of the same fact",
+    ),
+    "people_of_a_statistic_without_strata": (
+        _meta("EX-03", population_measure="stratum_population"),
+        r"ex_03'.*population_measure must name .* and stay away for others",
+    ),
+    "people_of_another_fact": (
+        _meta("EX-03.weighted", population_measure="rated_responses"),
+        r"ex_03_weighted'.*'rated_responses' is no measure of agg max of mart_weighted_response",
+    ),
+    "estimate_that_is_broken_down": (
+        _meta("EX-03.weighted", additivity="place"),
+        r"ex_03_weighted'.*never added up. Use additivity none",
+    ),
+    "estimate_with_an_interval_of_counts": (
+        _meta("EX-03.weighted", interval_method="wilson"),
+        r"ex_03_weighted'.*'wilson' does not go with statistic 'stratified'. Use stratified",
+    ),
+    "estimate_of_a_fact_without_strata": (
+        _without_dimension("stratum"),
+        r"ex_03_weighted'.*'weighted_response' has no dimension 'stratum'.*Add it there",
+    ),
     "unknown_balancing_kpi": (_meta("OC-05", balancing_kpi="OC-99"), r"oc_05'.*'OC-99' is not in the catalogue"),
     "version_twice": (_second_version(), r"oc_05_v2'.*OC-05 version 1 is already metric 'oc_05'.*a new version"),
     "versions_that_overlap": (_second_version(version=2), r"oc_05_v2'.*validity overlaps that of 'oc_05'.*valid_to"),

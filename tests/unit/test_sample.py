@@ -132,7 +132,7 @@ def test_a_region_is_the_same_on_every_machine_and_another_seed_is_another(regio
     assert {name for name, digest in _digests(region.root).items() if files.get(name) == digest} == {"region.yml"}
 
 
-GOLDEN = "b30c472d886b201c36cad36c412abb5295cde6ac09987f6f74ce33c7f528beaf"
+GOLDEN = "fe1273fbdc440c123457e0312d5a4338a3dc03a5f05ce6f2596e759a6cd44996"
 
 
 def test_a_region_is_never_overwritten(region: Written) -> None:

@@ -445,12 +445,24 @@ def test_stratified_proportion() -> None:
         *({"a": "x", "x": x, "n": n, "population": p} for x, n, p in [(30, 50, 400), (10, 40, 900), (5, 5, 5)]),
         *({"a": "lone", "x": x, "n": n, "population": p} for x, n, p in [(30, 50, 400), (1, 1, 20)]),
     ]
-    lone, found = rows_of("stratified_proportion('strata', ['a'], 95)", "a", strata=strata)
+    lone, found = rows_of("stratified_proportion('strata', ['a'])", "a", strata=strata)
     estimate = (0.6 * 400 + 0.25 * 900 + 5) / 1305
     variance = (0.24 * 400**2 * (1 - 50 / 400) / 49 + 0.1875 * 900**2 * (1 - 40 / 900) / 39) / 1305**2
     assert found["proportion"] == pytest.approx(estimate, rel=1e-12)
-    assert found["margin"] == pytest.approx(1.959963984540054 * math.sqrt(variance), rel=1e-12)
-    assert lone["proportion"] is not None and lone["margin"] is None
+    assert found["standard_error"] == pytest.approx(math.sqrt(variance), rel=1e-12)
+    assert lone["proportion"] is not None and lone["standard_error"] is None
+
+
+def test_stratified_proportion_at_its_ends() -> None:
+    strata = [
+        *({"a": "all alike", "x": n, "n": n, "population": p} for n, p in [(8, 20), (6, 40)]),
+        {"a": "everybody", "x": 5, "n": 5, "population": 5},
+        *({"a": "more than there are", "x": x, "n": n, "population": p} for x, n, p in [(4, 8, 6), (5, 10, 50)]),
+    ]
+    alike, everybody, more = rows_of("stratified_proportion('strata', ['a'])", "a", strata=strata)
+    assert (alike["proportion"], alike["standard_error"]) == (1, None)
+    assert (everybody["proportion"], everybody["standard_error"]) == (1, 0)
+    assert more["standard_error"] == pytest.approx(math.sqrt(0.25 * 50**2 * (1 - 10 / 50) / 9) / 56, rel=1e-12)
 
 
 def test_newcombe_difference_of_two_proportions() -> None:

@@ -18,8 +18,10 @@ forms:
     assessed_on: visit_date
     timepoint: wave
     free_text: [comment]
+    stratum: lives_in
   exit_survey:
-  satisfaction: {instrument: satisfaction, items: {overall: 1}, total: overall_total}
+  satisfaction: {instrument: satisfaction, items: {overall: 1}, total: overall_total, stratum: {person: age_band},
+    person: {field: ref, scheme: harbour_hmis}}
 missing_codes: {-999: not_answered}
 """
 
@@ -30,10 +32,11 @@ def mapping(**form: Any) -> dict[str, Any]:
 
 def test_rows_are_one_a_form_and_instrument_and_one_a_question() -> None:
     forms, items = survey_mapping_rows("odk_1", yaml.safe_load(BLOCK))
-    rest = ("visit_date", "client_ref", "harbour_hmis", "wave")
+    rest = ("visit_date", "client_ref", "harbour_hmis", "wave", "lives_in", None)
+    by_age = (None, "ref", "harbour_hmis", None, None, "age_band")
     assert forms == [
-        ("odk_1", "exit_survey", None, None, None, None, None),
-        ("odk_1", "satisfaction", "satisfaction", None, None, None, None),
+        ("odk_1", "exit_survey", None, None, None, None, None, None, None),
+        ("odk_1", "satisfaction", "satisfaction", *by_age),
         ("odk_1", "wellbeing_check", "gad7", *rest),
         ("odk_1", "wellbeing_check", "phq9", *rest),
     ]
@@ -57,6 +60,13 @@ def test_rows_are_one_a_form_and_instrument_and_one_a_question() -> None:
         (mapping(instruments="phq9"), "form 'f': 'instruments' must be a block"),
         (mapping(intrument="phq9"), "form 'f': unknown key 'intrument'"),
         (mapping(items={"q1": 1}), "form 'f': 'items' needs 'instrument'"),
+        (
+            mapping(stratum={"person": "shoe_size"}),
+            "form 'f': 'stratum' must be a question, or {person: …} with one of age",
+        ),
+        (mapping(stratum=["q1"]), "form 'f': 'stratum' must be a question"),
+        (mapping(stratum={"person": "sex"}), "form 'f': 'stratum' is read from the person's records"),
+        (mapping(stratum="q1", free_text=["q1"]), "form 'f': 'q1' is named as free text and for use"),
         (mapping(instrument="phq9"), "form 'f': 'instrument' needs 'items', 'total' or 'score'"),
         (mapping(instrument="phq9", items={"q1": 1, "q2": 1}), "form 'f': phq9: item number 1 is used twice"),
         (mapping(instrument="phq9", items={"q1": 0}), "the item number of 'q1' must be a whole number"),

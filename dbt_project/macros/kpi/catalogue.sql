@@ -20,7 +20,7 @@
         'unit': {'one_of': ['percent', 'days', 'hours', 'count', 'fte', 'currency', 'ratio', 'score', 'points']},
         'multiplier': {},
         'statistic': {'one_of': ['proportion', 'ratio', 'rate', 'mean', 'effect_size', 'median', 'quantile', 'count', 'sum',
-                                 'distinct_count', 'difference']},
+                                 'distinct_count', 'difference', 'stratified']},
         'direction': {'one_of': [1, -1, 0]},
         'anchor': {},
         'maturity_lag_days': {},
@@ -30,7 +30,7 @@
         'slices': {'list_of': none},
         'calendar': {'one_of': ['own', 'hud']},
         'additivity': {'one_of': ['none', 'place', 'place_and_time']},
-        'interval_method': {'one_of': ['wilson', 'byar', 't', 'newcombe', 'none']},
+        'interval_method': {'one_of': ['wilson', 'byar', 't', 'newcombe', 'stratified', 'none']},
         'chart': {'one_of': ['xmr', 'p', 'u', 'p_prime', 'u_prime', 'none']},
         'balancing_kpi': {},
         'owner': {},
@@ -54,13 +54,15 @@
 {#-
     Fields that most KPIs do without. `withdrawn_because` says what was wrong with a version of which no figure may be
     made any more; it stays for the ledger. `computed_by` names the model of a KPI that is made of other KPIs' figures and not
-    counted from facts: fct_kpi_second if it is the difference of the two KPIs of the metric. `spread_measure` is the measure whose standard deviation an effect is held against.
+    counted from facts: fct_kpi_second if it is the difference of the two KPIs of the metric. `spread_measure` is the measure whose standard deviation an effect is held against;
+    `population_measure` has, on every row of the fact, how many people the row's stratum (dimension `stratum`) has.
 -#}
 {% macro kpi_optional_fields() -%}
     {{ return({
         'computed_by': none,
         'base_slice': none,
         'spread_measure': none,
+        'population_measure': none,
         'cohort_shift_days': none,
         'slice_periods': ['quarter', 'financial_year'],
         'valid_from': none,
@@ -270,7 +272,7 @@
             {%- endfor -%}
         {%- endfor -%}
         {%- do kpi.update({'numerator': none, 'denominator': none, 'spread': none, 'is_stock': false, 'domain': none,
-            'is_second_order': false, 'difference_of': parts if kpi.computed_by == 'fct_kpi_second' else none,
+            'population': none, 'is_second_order': false, 'difference_of': parts if kpi.computed_by == 'fct_kpi_second' else none,
             'order': '%s %06d' | format(kpi.kpi_id, (kpi.version or 0) | int)}) -%}
         {{ return(kpi) }}
     {%- else -%}
@@ -279,6 +281,7 @@
     {%- endif -%}
     {%- do kpi.update({
         'spread': measures.get(kpi.spread_measure),
+        'population': measures.get(kpi.population_measure),
         'is_stock': (kpi.denominator or kpi.numerator).is_stock,
         'domain': (kpi.denominator or kpi.numerator).domain,
         'is_second_order': (kpi.denominator or kpi.numerator).is_second_order,
@@ -340,12 +343,13 @@
         {%- do problems.append(at ~ "meta.spread_measure '" ~ kpi.spread.name ~ "' is of another fact than the numerator. Use"
             ~ " a measure of " ~ kpi.numerator.fact ~ ".") -%}
     {%- endif -%}
+    {%- do _kpi_check_stratified(kpi, at, problems) -%}
     {%- if kpi.is_second_order and (kpi.statistic not in ['proportion', 'ratio'] or kpi.calendar != 'own' or kpi.slices
         or kpi.numerator.group != kpi.denominator.group or kpi.chart != 'none') -%}
         {%- do problems.append(at ~ "it is counted from " ~ kpi.numerator.fact ~ ", which is made of KPIs. Such a KPI is a"
             ~ " proportion or ratio of measures of one fact and anchor, of the own calendar, without slices and chart.") -%}
     {%- endif -%}
-    {%- set needs_denominator = kpi.statistic in ['proportion', 'ratio', 'rate', 'mean', 'effect_size'] -%}
+    {%- set needs_denominator = kpi.statistic in ['proportion', 'ratio', 'rate', 'mean', 'effect_size', 'stratified'] -%}
     {%- if needs_denominator != (kpi.denominator is not none) -%}
         {%- do problems.append(at ~ "statistic '" ~ kpi.statistic ~ "' needs a metric of type "
             ~ ("ratio" if needs_denominator else "simple") ~ ".") -%}
@@ -360,8 +364,8 @@
         {%- do problems.append(at ~ "measure '" ~ kpi.numerator.name ~ "' counts distinct persons without saying when they"
             ~ " are active. Give it config.meta.interval: [from, to].") -%}
     {%- endif -%}
-    {%- set fitting = {'proportion': ['wilson', 'none'], 'rate': ['byar', 'none'], 'mean': ['t', 'none']}.get(
-        kpi.statistic, ['none']) -%}
+    {%- set fitting = {'proportion': ['wilson', 'none'], 'rate': ['byar', 'none'], 'mean': ['t', 'none'],
+        'stratified': ['stratified', 'none']}.get(kpi.statistic, ['none']) -%}
     {%- if kpi.interval_method not in fitting -%}
         {%- do problems.append(at ~ "interval method '" ~ kpi.interval_method ~ "' does not go with statistic '"
             ~ kpi.statistic ~ "'. Use " ~ fitting | join(' or ') ~ ".") -%}
@@ -373,6 +377,30 @@
     {%- elif kpi.chart in ['u', 'u_prime'] and kpi.numerator.sql_type != 'bigint' -%}
         {%- do problems.append(at ~ "chart '" ~ kpi.chart ~ "' is for counts over an exposure, and measure '"
             ~ kpi.numerator.name ~ "' is no count. Use xmr.") -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A stratified estimate has a population and a stratum on every row of its one fact, and is not broken down further. -#}
+{% macro _kpi_check_stratified(kpi, at, problems) -%}
+    {%- if (kpi.statistic == 'stratified') != (kpi.population is not none) -%}
+        {%- do problems.append(at ~ "meta.population_measure must name a measure of the same fact for statistic stratified,"
+            ~ " and stay away for others.") -%}
+    {%- elif kpi.population and (kpi.population.agg != 'max' or kpi.population.group != kpi.numerator.group) -%}
+        {%- do problems.append(at ~ "meta.population_measure '" ~ kpi.population.name ~ "' is no measure of agg max of "
+            ~ kpi.numerator.fact ~ ". Use one that has the people of a stratum on each of its rows.") -%}
+    {%- endif -%}
+    {%- if kpi.statistic == 'stratified' -%}
+        {%- if 'stratum' not in kpi.numerator.dimension_names -%}
+            {%- do problems.append(at ~ "semantic model '" ~ kpi.numerator.semantic_model ~ "' has no dimension 'stratum', by"
+                ~ " which a stratified estimate is weighted. Add it there.") -%}
+        {%- endif -%}
+        {%- if kpi.slices or kpi.base_slice or kpi.chart != 'none' or kpi.is_stock or kpi.is_second_order
+            or kpi.numerator.is_rolled or not kpi.denominator or kpi.denominator.group != kpi.numerator.group
+            or kpi.additivity != 'none' or kpi.numerator.agg != 'sum_boolean' or kpi.denominator.agg != 'sum_boolean' -%}
+            {%- do problems.append(at ~ "a stratified estimate is made of two measures of agg sum_boolean of one fact and"
+                ~ " anchor, one row an answer, without slices and chart, and never added up. Use additivity none, chart"
+                ~ " none, and no slices.") -%}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

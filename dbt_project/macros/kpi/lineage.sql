@@ -8,7 +8,7 @@
 
 {#- The measures that a KPI names, each once; none where a model computes it from other KPIs. -#}
 {% macro kpi_measures_of(kpi) -%}
-    {{ return(([kpi.numerator, kpi.denominator, kpi.spread] | select | list)) }}
+    {{ return(([kpi.numerator, kpi.denominator, kpi.spread, kpi.population] | select | list)) }}
 {%- endmacro %}
 
 {#- Names of the raw tables (`kind__table`) that a KPI's figures come from, sorted. -#}

@@ -1,6 +1,6 @@
 {#-
-    What cannot be summed: distinct persons and quantiles. Both go back to the rows of the fact, for the series that a
-    KPI declares and no others.
+    What cannot be summed: distinct persons, quantiles and estimates by stratum. All go back to the rows of the fact, for
+    the series that a KPI declares and no others.
 -#}
 
 {#- Level key of a fact's row at a level: the region's id, or the column of that entity or dimension. -#}
@@ -114,7 +114,6 @@
     {%- if group.is_rolled -%}
         {{ return(kpi_rolled_quantiles(group, one, period_type)) }}
     {%- endif -%}
-    {%- set is_of_calendar = period_type in ['quarter', 'financial_year'] -%}
     select
         {{ kpi_number('level', one.level) }} as level_number,
         {{ kpi_level_key(one.level, group.columns) }} as level_key,
@@ -127,6 +126,13 @@
         percentile_cont({{ measure.percentile }}) within group (order by f.{{ measure.column }} asc nulls last) as {{ name }},
         count(f.{{ measure.column }}) as {{ name }}__count{{ "," if not loop.last }}
         {%- endfor %}
+    {{ kpi_rows_of_periods(group, one, period_type) }}
+    group by all
+{%- endmacro %}
+
+{#- The rows of a fact at a level, each with the periods of a type that its anchor falls into: `f` and `p`. -#}
+{% macro kpi_rows_of_periods(group, one, period_type) -%}
+    {%- set is_of_calendar = period_type in ['quarter', 'financial_year'] -%}
     from {{ ref(group.fact) }} as f
     {%- if one.level == 'region' or (is_of_calendar and group.calendar == 'own') %}
     cross join {{ source('ops', 'region') }} as r
@@ -148,10 +154,29 @@
     {%- if one.level != 'region' %}
     where f.{{ group.columns[one.level] }} is not null
     {%- endif %}
+{%- endmacro %}
+
+{#- Answers and people of every stratum of a KPI, by entity of a level and period; who does not count is in none. -#}
+{% macro kpi_strata(kpi, one, period_type) -%}
+    {%- set measure = kpi.numerator -%}
+    {%- set group = {'fact': measure.fact, 'anchor_column': measure.anchor_column, 'columns': measure.columns,
+        'calendar': kpi.calendar} -%}
+    select
+        cast({{ kpi.number }} as int) as kpi_number,
+        {{ kpi_number('level', one.level) }} as level_number,
+        {{ kpi_level_key(one.level, measure.columns) }} as level_key,
+        {{ kpi_number('period_type', period_type) }} as period_type_number,
+        p.period_start_on,
+        p.period_end_on,
+        cast(f.{{ measure.columns.stratum }} as string) as stratum_key,
+        count(case when f.{{ measure.column }} and f.{{ kpi.denominator.column }} then 1 end) as x,
+        count(case when f.{{ kpi.denominator.column }} then 1 end) as n,
+        max(f.{{ kpi.population.column }}) as population
+    {{ kpi_rows_of_periods(group, one, period_type) }}
     group by all
 {%- endmacro %}
 
-{#- The same of a fact that already has one row a person, level and period. -#}
+{#- Quantiles of a fact that already has one row a person, level and period. -#}
 {% macro kpi_rolled_quantiles(group, one, period_type) -%}
     select
         {{ kpi_number('level', one.level) }} as level_number,

@@ -76,11 +76,13 @@
 {%- endmacro %}
 
 {#-
-    A proportion from a stratified survey, weighted by the population of the strata, with its margin (normal, with the
-    finite population correction). `strata` has x, n (respondents) and population. Nothing where a stratum has only one
-    respondent of a larger population: its variance is unknown; collapse strata first.
+    A proportion from a stratified survey, weighted by the population of the strata, with its standard error (with the
+    finite population correction, which is none where more answered than there should be). `strata` has x, n (respondents)
+    and population. No error where a stratum has only one respondent of a larger population: its variance is unknown;
+    collapse strata first. Nor where every stratum answered as one and somebody was not asked: an error of nothing would
+    claim to know them.
 -#}
-{% macro stratified_proportion(strata, by, confidence) -%}
+{% macro stratified_proportion(strata, by) -%}
     {%- set group = by | join(', ') -%}
     {%- set share = ratio("x", "n") -%}
     {%- set decimal = "decimal(38, 14)" -%}
@@ -89,18 +91,19 @@
         {{ group }},
         n,
         {{ ratio("weighted", "total_population") }} as proportion,
-        case when is_known then
-            {{ z_quantile(confidence) }} * {{ ratio("sqrt(variance)", "total_population") }}
-        end as margin
+        case
+            when is_known and (variance > 0 or is_complete) then {{ ratio("sqrt(variance)", "total_population") }}
+        end as standard_error
     from (
         select
             {{ group }},
             sum(n) as n,
             cast(sum(population) as double) as total_population,
             cast(sum(cast({{ share }} * population as {{ decimal }})) as double) as weighted,
-            min(case when n > 1 or n = population then 1 else 0 end) = 1 as is_known,
+            min(case when n > 1 or n >= population then 1 else 0 end) = 1 as is_known,
+            min(case when n >= population then 1 else 0 end) = 1 as is_complete,
             cast(sum(cast(case when n > 1 then {{ ratio(
-                share ~ " * (1e0 - " ~ share ~ ") * population * population * (1e0 - " ~ ratio("n", "population") ~ ")",
+                share ~ " * (1e0 - " ~ share ~ ") * population * population * greatest(0e0, 1e0 - " ~ ratio("n", "population") ~ ")",
                 "n - 1"
             ) }} else 0e0 end as {{ decimal }})) as double) as variance
         from {{ strata }}

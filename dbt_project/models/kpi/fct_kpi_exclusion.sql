@@ -1,7 +1,7 @@
 -- depends_on: {{ ref('mart_episode_course') }}, {{ ref('mart_episode_outcome') }}, {{ ref('mart_closed_episode') }}
 -- depends_on: {{ ref('fct_survey_response') }}, {{ ref('mart_episode_response') }}, {{ ref('fct_personal_outcome') }}
 -- depends_on: {{ ref('fct_personal_outcome_measure') }}, {{ ref('mart_episode_scale_change') }}
--- depends_on: {{ ref('fct_goal_attainment') }}
+-- depends_on: {{ ref('fct_goal_attainment') }}, {{ ref('mart_weighted_response') }}
 -- What KPIs of outcomes and experience count and leave out, by KPI, service and month: from the same members as the KPIs
 -- themselves. KPIs of rolled facts or of two facts are left out, whose members have no month of their own.
 {%- set kpis = [] %}

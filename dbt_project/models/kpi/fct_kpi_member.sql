@@ -12,6 +12,7 @@
 -- depends_on: {{ ref('bridge_award_objective') }}, {{ ref('fct_action') }}, {{ ref('fct_funder_report') }}
 -- depends_on: {{ ref('fct_homeless_time') }}
 -- depends_on: {{ ref('mart_expected_death') }}, {{ ref('mart_episode_scale_change') }}
+-- depends_on: {{ ref('mart_weighted_response') }}, {{ ref('mart_sampling_stratum') }}
 -- Who and what was counted: the rows of the facts with what each adds to numerator and denominator, made from the same
 -- catalogue as the KPIs, so that the sum over members is the KPI. Restricted; never published.
 {%- for kpi in kpi_catalogue() %}

@@ -8,6 +8,7 @@
 -- depends_on: {{ ref('mart_service_month') }}, {{ ref('mart_service_cost') }}, {{ ref('fct_award_month') }}
 -- depends_on: {{ ref('bridge_award_objective') }}, {{ ref('fct_action') }}, {{ ref('fct_funder_report') }}
 -- depends_on: {{ ref('mart_expected_death') }}, {{ ref('mart_episode_scale_change') }}
+-- depends_on: {{ ref('mart_weighted_response') }}, {{ ref('mart_sampling_stratum') }}
 -- depends_on: {{ ref('kpi_key') }}
 -- Every additive measure of event grain, summed at the finest grain that its KPIs need.
 {#- The slots follow the catalogue, so this model has no contract; its readers go through the same macros. -#}

@@ -41,6 +41,8 @@ counted as (
         case when m.has_coverage then m.square_total end as square_total,
         case when m.has_coverage then m.spread_total end as spread_total,
         case when m.has_coverage then m.quantile end as quantile,
+        case when m.has_coverage then e.proportion end as proportion,
+        case when m.has_coverage then e.standard_error end as standard_error,
         d.statistic_code,
         d.interval_method_code,
         d.multiplier,
@@ -67,6 +69,9 @@ counted as (
         cross join as_of
     ) as m
     inner join definitions as d on m.kpi_number = d.kpi_number
+    left join {{ ref('kpi_stratified') }} as e
+        on m.kpi_number = e.kpi_number and m.level_number = e.level_number and m.key_number = e.key_number
+        and m.period_type_number = e.period_type_number and m.period_start_on = e.period_start_on
     cross join as_of as a
 ),
 
@@ -95,6 +100,7 @@ select
     case
         when statistic_code in ('median', 'quantile') then quantile
         when statistic_code = 'effect_size' then effect
+        when statistic_code = 'stratified' then proportion * multiplier
         when denominator is null then x * multiplier
         else {{ ratio('x', 'n') }} * multiplier
     end as value,
@@ -104,6 +110,9 @@ select
         when 'wilson' then {{ wilson_lower('x', 'n', confidence) if side == 'lower' else wilson_upper('x', 'n', confidence) }}
         when 'byar' then {{ ratio(count_lower('x', confidence) if side == 'lower' else count_upper('x', confidence), 'n') }}
         when 't' then {{ ratio('x', 'n') }} {{ '-' if side == 'lower' else '+' }} {{ mean_half_width('n', 'x', 'square_total', confidence) }}
+        when 'stratified' then case
+            when standard_error is not null then {{ 'greatest(0e0, proportion -' if side == 'lower' else 'least(1e0, proportion +' }} {{ z_quantile(confidence) }} * standard_error)
+        end
     end as {{ name }}_{{ side }},
     {%- endfor %}
     {%- endfor %}

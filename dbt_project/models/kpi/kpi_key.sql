@@ -11,6 +11,7 @@
 -- depends_on: {{ ref('mart_service_cost') }}, {{ ref('fct_award_month') }}, {{ ref('bridge_award_objective') }}
 -- depends_on: {{ ref('fct_action') }}, {{ ref('fct_funder_report') }}, {{ ref('fct_homeless_time') }}
 -- depends_on: {{ ref('mart_expected_death') }}, {{ ref('mart_episode_scale_change') }}
+-- depends_on: {{ ref('mart_weighted_response') }}, {{ ref('mart_sampling_stratum') }}
 -- Every key of an entity and every value of a slice that a fact has, numbered, so that the KPI tables hold numbers.
 -- Entities that deliver without a row of any fact come from the region file and the services.
 with found as (

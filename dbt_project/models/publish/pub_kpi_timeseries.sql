@@ -1,6 +1,7 @@
 -- Every KPI as it may be shown. Rates are made anew from the protected numerator and denominator; whatever depends on a
 -- hidden number is hidden with it. Means and quantiles are rounded instead, and the sum behind a mean is not shown; numbers
--- to be expected are rounded to whole people. Differences of two KPIs are made of both as they are shown.
+-- to be expected are rounded to whole people. Differences of two KPIs are made of both as they are shown. Weighted
+-- estimates can't be made anew from counts: they are hidden with their counts, and rounded.
 {%- set differences = kpi_differences() %}
 with profile as {{ active_profile() }},
 
@@ -19,6 +20,7 @@ defined as (
         d.multiplier,
         k.statistic_code in ('mean', 'effect_size', 'median', 'quantile') as is_statistic_of_values,
         k.statistic_code = 'difference' as is_difference,
+        k.statistic_code = 'stratified' as is_weighted,
         d.numerator_disclosure_code = 'person' as is_numerator_protected,
         d.denominator_disclosure_code = 'person' as is_denominator_protected,
         d.denominator_disclosure_code = 'expected' as is_denominator_expected
@@ -169,7 +171,7 @@ targeted as (
 {%- set value -%}
     case
         when j.shown_status not in ('shown', 'rounded') then null
-        when j.is_statistic_of_values then {{ rounded('j.value', 'j.decimals') }}
+        when j.is_statistic_of_values or j.is_weighted then {{ rounded('j.value', 'j.decimals') }}
         when j.is_difference then {{ rounded(
             'j.multiplier * (' ~ ratio('j.x1', 'j.n1') ~ ' - ' ~ ratio('j.x2', 'j.n2') ~ ')', 'j.decimals') }}
         when j.statistic_code in ('count', 'sum', 'distinct_count') then j.x * j.multiplier
@@ -214,7 +216,7 @@ select
         when j.interval_method_code = 'newcombe' then {{ rounded(
             'j.multiplier * ' ~ (difference_lower('j.x1', 'j.n1', 'j.x2', 'j.n2', '95') if side == 'lower'
                 else difference_upper('j.x1', 'j.n1', 'j.x2', 'j.n2', '95')), 'j.decimals') }}
-        when j.interval_method_code = 't' then {{ rounded('j.ci95_' ~ side, 'j.decimals') }}
+        when j.interval_method_code in ('t', 'stratified') then {{ rounded('j.ci95_' ~ side, 'j.decimals') }}
     end as ci95_{{ side }},
     {%- endfor %}
     case when j.shown_status in ('shown', 'rounded') then c.rule_code end as spc_rule_code,

@@ -63,6 +63,22 @@ recommendation as (
         and (a.score is not null or dont_know.is_unknown)
         and {{ dirty_only('a.source_person_key') }}
     group by a.response_key
+),
+
+-- Which stratum of the sampling frame it belongs to: what a question says, or a band of the person.
+stratified_form as (
+    select source_id, form_code, min(stratum_field) as stratum_field, min(stratum_of_person) as stratum_of_person
+    from {{ source('ops', 'survey_form') }}
+    group by source_id, form_code
+),
+
+said as (
+    select a.response_key, max(nullif(trim(a.answer_value), '')) as stratum_code
+    from {{ ref('in_survey__answer') }} as a
+    inner join stratified_form as f
+        on a.source_id = f.source_id and a.form_code = f.form_code and a.question_code = f.stratum_field
+    where a.choice_code is null
+    group by a.response_key
 )
 
 select
@@ -83,6 +99,13 @@ select
         when {{ seconds_between('r.started_at', 'r.submitted_at') }} between 0 and 7200
             then {{ ratio(seconds_between('r.started_at', 'r.submitted_at'), 3600) }}
     end as decimal(9, 4)) as answering_hours,
+    case f.stratum_of_person
+        when 'age_band' then coalesce(b.age_band_code, 'unknown')
+        when 'sex' then coalesce(b.sex_code, 'unknown')
+        when 'ethnicity' then coalesce(b.ethnicity_code, 'unknown')
+        when 'disability' then coalesce(b.disability_code, 'unknown')
+        else said.stratum_code
+    end as stratum_code,
     b.episode_key is not null as is_attached,
     coalesce(rating.rating_count, 0) > 0 as has_rating,
     coalesce(rating.rating_sum, 0) as rating_sum,
@@ -109,4 +132,6 @@ left join {{ ref('bridge_response_episode') }} as b on r.response_key = b.respon
 left join rating on r.response_key = rating.response_key
 left join verdict on r.response_key = verdict.response_key
 left join recommendation on r.response_key = recommendation.response_key
+left join stratified_form as f on r.source_id = f.source_id and r.form_code = f.form_code
+left join said on r.response_key = said.response_key
 where {{ dirty_only('r.source_person_key') }}
