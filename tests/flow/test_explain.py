@@ -112,7 +112,7 @@ def test_there_is_a_figure_of_every_level_and_breakdown(undisturbed: Run) -> Non
     }
     assert {row["slice_code"] for row in asked} == {
         *("all", "age_band", "sex", "ethnicity", "disability", "element", "factor", "indicator"),
-        *("currency", "instrument", "kpi", "statement"),
+        *("baseline", "currency", "instrument", "kpi", "statement"),
     }
 
 
