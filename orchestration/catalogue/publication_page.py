@@ -13,9 +13,12 @@ from orchestration.catalogue.pieces import (
     counted,
     details,
     filled_table,
+    gap_cell,
     interval_cell,
+    judgement_cell,
     peers_place,
     small_print,
+    target_value_cell,
     value_cell,
     variation_cell,
 )
@@ -38,6 +41,7 @@ def publication_page(publication: Publication, kpis: Sequence[Kpi], names: Names
         sections.append(("trend", "Trend", first))
     for level in publication.levels:
         sections += _level_sections(publication, level, names)
+    sections.append(("target", "Distance to target", _targets(publication)))
     sections.append(("about", "About these figures", _about(d, own, names)))
     contents = "".join(f'<li><a href="#{id}">{escape(title)}</a></li>' for id, title, content in sections if content)
     name = title_of(publication)
@@ -138,6 +142,25 @@ def _left_open(row: Row) -> str:
     """The interval of the true value, where rounding or hiding leaves one; no narrower than the publisher's marks."""
     lower, upper = row["value_lower"], row["value_upper"]
     return "" if lower is None or upper is None or lower == upper else interval_cell(lower, upper)
+
+
+def _targets(publication: Publication) -> str:
+    """Targets that the region set for published figures; most have none, and then nothing is said."""
+    rows = [
+        (
+            "",
+            [
+                ("Whose", escape(f.level_name)),
+                ("Period", escape(words.period_of(f))),
+                ("Value", value_cell(f, publication.measure)),
+                ("Target", target_value_cell(f, publication.measure)),
+                ("Gap", gap_cell(f, publication.measure)),
+                ("Judgement", judgement_cell(f, publication.measure)),
+            ],
+        )
+        for f in publication.targets
+    ]
+    return filled_table("Distance to target", rows) + f"<p>{words.PUBLISHED_TARGETS}</p>" if rows else ""
 
 
 def _about(d: Row, own: Kpi | None, names: Names) -> str:

@@ -66,6 +66,14 @@ class Publication:
     """The nation first, then by number of organisations."""
 
     @property
+    def targets(self) -> Sequence[Figure]:
+        """Of everyone with a target of the region's own, the latest figure that has one."""
+        found = []
+        for series in (series for level in self.levels for series in level.series):
+            found += [figure for figure in series if figure.target is not None][-1:]
+        return found
+
+    @property
     def national(self) -> Sequence[Sequence[Figure]]:
         """The series to put first: those of the nation, else of a level that has one organisation alone."""
         whole = [level for level in self.levels if level.code == NATIONAL or len(level.series) == 1]
@@ -161,9 +169,9 @@ def _figure(row: Row) -> Figure:
         spc_lower_limit=row["spc_lower_limit"],
         spc_upper_limit=row["spc_upper_limit"],
         spc_is_trial=row["spc_is_trial"],
-        target=None,
-        gap=None,
-        rag_code=None,
+        target=row["target"],
+        gap=row["gap"] if is_shown else None,
+        rag_code=row["rag_code"],
         assurance_code=None,
         is_problem=None,
         is_period_complete=True,

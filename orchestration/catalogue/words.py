@@ -99,6 +99,7 @@ TARGETS = (
     "A gap with a minus is a target missed. The exact figure is judged; the rounded one is shown. Where the quality of "
     "the data is D, nothing is judged."
 )
+PUBLISHED_TARGETS = "A gap with a minus is a target missed. Targets are the region's own, not the publisher's."
 NOT_COMPARED = "Counts grow with the size of those who are counted, so that nobody is ranked or judged by them."
 PUBLISHED_CHART = "XmR, for months and quarters; a published series is over, so that its limits come of all its points"
 _PERIODS = {"month": "Monthly", "quarter": "Quarterly", "financial_year": "Yearly", "calendar_year": "Yearly",

@@ -367,6 +367,19 @@ def test_a_published_measure_has_a_page_with_chart_funnel_and_terms() -> None:
         assert f'href="published-housing-atlas-exits-2-{name}.html"' in told["index.html"]
 
 
+def test_a_published_figure_stands_beside_the_regions_own_target() -> None:
+    name = "published-housing-atlas-exits-2-financial-year.html"
+    assert 'id="target"' not in render([], external=atlas())[name]
+    rows = atlas()
+    rows[-2] |= {"target": 80.0, "gap": -15.0, "rag_code": "red"}
+    text = render([], external=rows)[name]
+    part = text[text.index('<h2 id="target">') :]
+    part = part[: part.index("</section>")]
+    for said in ("Hazel", "80\N{NO-BREAK SPACE}%", "−15", "Targets are the region's own"):
+        assert said in part, said
+    assert "Birch" not in part
+
+
 def test_what_a_publication_does_not_state_is_said_to_be_unstated() -> None:
     row = EXTERNAL | {"licence": None, "publication_source": None, "kpi_id": None}
     text = render([], external=[row])["published-housing-atlas-exits-2-financial-year.html"]
