@@ -26,17 +26,6 @@ from benchmarks.watched import tree_cpu_seconds, tree_mb
 from orchestration import transform
 from orchestration.warehouse import connect
 
-OF_KPI_LAYER = {
-    "fct_referral_snapshot",
-    "fct_submission",
-    "fct_homeless_time",
-    "mart_service_month",
-    "mart_service_cost",
-    "mart_episode_response",
-    "mart_expected_death",
-}
-"""Facts that are made in the layer itself."""
-
 LAYERS = ("path:models/kpi", "path:models/benchmark")
 BUILT_ALONG = ("dim_period", "dim_organisation", "resource_type:seed")
 EVERY_SECONDS = 0.1
@@ -88,9 +77,10 @@ def _measure(folder: Path, size: Size) -> None:
     if failed:
         raise transform.BuildError(failed)
     _line("KPI and benchmark layers through dbt", built)
+    schemas = {node["name"]: node["schema"] for node in transform.manifest(region)["nodes"].values()}
     with connect(region.warehouse_path, read_only=True) as connection:
         with _spent() as floor:
-            for query in floor_queries(kpis):
+            for query in floor_queries(kpis, schemas):
                 connection.execute(query).fetchall()
         figures = connection.execute("SELECT count(*), count(DISTINCT kpi_id) FROM kpi.fct_kpi").fetchone()
     _line("floor: one GROUP BY organisation and month a fact", floor)
@@ -106,8 +96,8 @@ def _fill(folder: Path, kpis: Sequence[Mapping[str, Any]], size: Size) -> int:
         return fill(connection, transform.manifest(region)["nodes"], kpis, size)
 
 
-def floor_queries(kpis: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The sums of every fact by organisation and month: what nobody could do without."""
+def floor_queries(kpis: Sequence[Mapping[str, Any]], schemas: Mapping[str, str]) -> Iterator[str]:
+    """The sums of every fact by organisation and month: what nobody could do without. ``schemas``: those of the models."""
     sums: dict[tuple[str, str], dict[str, str]] = {}
     for kpi in kpis:
         for part in ("numerator", "denominator", "spread"):
@@ -125,20 +115,10 @@ def floor_queries(kpis: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 sums.setdefault((measure["fact_id"], measure["anchor_column"]), {})[measure["name"]] = taken
     for (fact_id, anchor), columns in sorted(sums.items()):
         fact = fact_id.split(".")[-1]
-        schema = "kpi" if fact in OF_KPI_LAYER else "core"
         yield (
             f"SELECT organisation_id, date_trunc('month', {anchor}), {', '.join(columns.values())} "
-            f"FROM {schema}.{fact} GROUP BY ALL"
+            f"FROM {schemas[fact]}.{fact} GROUP BY ALL"
         )
-
-
-KPI_FACTS = {
-    "fct_referral_snapshot",
-    "fct_submission",
-    "mart_service_month",
-    "mart_service_cost",
-    "mart_episode_response",
-}
 
 
 @contextmanager
