@@ -97,7 +97,7 @@ def _fill(folder: Path, kpis: Sequence[Mapping[str, Any]], size: Size) -> int:
 
 
 def floor_queries(kpis: Sequence[Mapping[str, Any]], schemas: Mapping[str, str]) -> Iterator[str]:
-    """The sums of every fact by organisation and month: what nobody could do without. ``schemas``: those of the models."""
+    """The sums of every fact by organisation and month, which nobody could do without. ``schemas``: those of models."""
     sums: dict[tuple[str, str], dict[str, str]] = {}
     for kpi in kpis:
         for part in ("numerator", "denominator", "spread"):
