@@ -83,7 +83,7 @@ def _glance(figures: KpiFigures) -> str:
         newest = words.latest(series)
         if newest is None:
             continue
-        of = "" if newest.slice_value == "all" else f", {escape(newest.slice_value)}"
+        of = "" if newest.slice_value == "all" else f", {escape(words.group(newest.slice_value))}"
         facts = [counted(newest, kpi), *map(escape, words.cautions(newest))]
         small = "; ".join(fact for fact in facts if fact)
         items.append((f"Region{of}, {escape(words.period_of(newest))}", value_cell(newest, kpi), small))

@@ -28,7 +28,7 @@ def trends(kpi: Kpi, listed: Sequence[Sequence[Figure]], whose: Callable[[Figure
     parts = []
     beside = ' class="beside"' if len(listed) == 1 else ""
     for index, series in enumerate(listed):
-        of = "" if series[0].slice_value == "all" else f", {series[0].slice_value}"
+        of = "" if series[0].slice_value == "all" else f", {words.group(series[0].slice_value)}"
         title = f"{kpi.name}{of}: {whose(series[0])}"
         text = words.trend_text(kpi, series)
         picture = charts.trend(kpi, series, name=f"trend{index}", title=title, text=text)
@@ -166,7 +166,8 @@ def each(kpi: Kpi, listed: Sequence[Sequence[Figure]]) -> str:
     items, others = [], []
     for series in listed:
         first = series[0]
-        name = first.level_name if first.slice_value == "all" else f"{first.level_name}, {first.slice_value}"
+        of = "" if first.slice_value == "all" else f", {words.group(first.slice_value)}"
+        name = first.level_name + of
         if sum(f.is_shown for f in series) < 2:
             others.append(name)
             continue

@@ -21,7 +21,7 @@ margin:0 .35rem .25rem 0;color:var(--quiet);white-space:nowrap}
 .badge.doubt{color:var(--hold)}
 .glance{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.75rem;margin:1rem 0}
 .glance>div{max-width:22rem;border:1px solid var(--line);border-radius:.4rem;padding:.5rem .75rem}
-.glance dt{color:var(--quiet);font-size:.9rem}
+.glance dt{color:var(--quiet);font-size:.9rem;overflow-wrap:anywhere}
 .glance dd{margin:0}
 .glance dd strong{display:block;font-size:1.25rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .glance dd small{color:var(--quiet);font-size:.9rem;display:block}
